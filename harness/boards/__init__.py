@@ -1,0 +1,1 @@
+"""Boards: inventory, connection, deployment; one module for each kind."""

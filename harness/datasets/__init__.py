@@ -1,0 +1,1 @@
+"""Recordings and their labels: one module for each dataset format."""

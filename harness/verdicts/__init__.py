@@ -1,0 +1,1 @@
+"""Numbers from records, and what may be concluded from them: arrays in, values out."""
