@@ -1,0 +1,96 @@
+"""Face crops to TS-CAN's two inputs, one frame at a time.
+
+As the published network was trained (Liu et al. 2020, MTTS-CAN): 36x36 RGB by area averaging, in
+[1/255, 1]; *motion* is the normalised difference of two frames in units of its standard deviation,
+*appearance* the standardised frame. The published code takes mean and deviation over the whole
+clip; here they are taken over the last seconds seen, so that a camera and a file share one path.
+"""
+
+from collections import deque
+from typing import Deque, NamedTuple, Optional, Tuple
+
+import cv2
+import numpy as np
+
+from rppg_core.faces import Box
+
+SIZE_PX = 36
+DARKEST = 1.0 / 255.0
+STATISTICS_FRAMES = 300  # how many of the last frames mean and deviation are taken over
+ENLARGEMENT = 1.2  # side of the square crop over the longer side of the face box
+MOTION_FLOOR = 1e-6  # deviation of a motionless, noiseless picture
+FRAME_FLOOR = 1e-4  # deviation of a picture of one colour
+
+Square = Tuple[int, int, int]  # left, top, side in px
+
+
+class Sample(NamedTuple):
+    """One frame's `difference` and `frame`, both (36, 36, 3) float32, not yet standardised."""
+
+    difference: np.ndarray
+    frame: np.ndarray
+
+
+def crop_square(box: Box, width: int, height: int, enlargement: float) -> Square:
+    """(left, top, side) in px of the square around `box`, moved and cut to lie in the frame."""
+    side = min(round(enlargement * max(box.width, box.height)), width, height)
+    side = int(max(side, SIZE_PX if min(width, height) >= SIZE_PX else min(width, height)))
+    left = int(round(box.x + box.width / 2.0 - side / 2.0))
+    top = int(round(box.y + box.height / 2.0 - side / 2.0))
+    return min(max(left, 0), width - side), min(max(top, 0), height - side), side
+
+
+def shrink(rgb: np.ndarray, square: Square) -> np.ndarray:
+    """The square of `rgb` (h, w, 3) uint8 as (36, 36, 3) float32 in [1/255, 1].
+
+    The average is taken in floating point: a pulse is a fraction of one 8-bit step.
+    """
+    left, top, side = square
+    patch = rgb[top : top + side, left : left + side].astype(np.float32)
+    small = cv2.resize(patch, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA)
+    return np.asarray(np.clip(small / 255.0, DARKEST, 1.0), dtype=np.float32)
+
+
+class Preprocessor:
+    """Turns frames and face boxes into samples, and samples into standardised windows.
+
+    The difference of two frames is taken inside one and the same square: when the box moves, the
+    frame before is cropped again, so that a moving box is never mistaken for a pulse.
+    """
+
+    def __init__(self, enlargement: float = ENLARGEMENT) -> None:
+        self.enlargement = enlargement
+        self._last_rgb: Optional[np.ndarray] = None
+        self._last_small: Optional[np.ndarray] = None
+        self._last_square: Optional[Square] = None
+        self._moments: Deque[Tuple[float, float, float]] = deque(maxlen=STATISTICS_FRAMES)
+
+    def reset(self) -> None:
+        """Forget the last frame: the next one starts a new run of frames."""
+        self._last_rgb = self._last_small = self._last_square = None
+
+    def push(self, rgb: np.ndarray, box: Box) -> Optional[Sample]:
+        """The sample of this frame against the one before; None for the first of a run."""
+        square = crop_square(box, rgb.shape[1], rgb.shape[0], self.enlargement)
+        small = shrink(rgb, square)
+        before = self._last_small
+        if before is not None and square != self._last_square and self._last_rgb is not None:
+            before = shrink(self._last_rgb, square)
+        self._last_rgb, self._last_small, self._last_square = rgb, small, square
+        if before is None:
+            return None
+        difference = (small - before) / (small + before)
+        self._moments.append(
+            (float(np.mean(difference**2)), float(small.mean()), float(np.mean(small**2)))
+        )
+        return Sample(difference, small)
+
+    def standardise(
+        self, differences: np.ndarray, frames: np.ndarray
+    ) -> Tuple[np.ndarray, np.ndarray]:
+        """(motion, appearance) of raw differences and frames, each (n, 36, 36, 3) float32."""
+        power, mean, square = np.mean(self._moments, axis=0)
+        deviation = max(float(square - mean**2), 0.0) ** 0.5
+        motion = differences / np.float32(max(power**0.5, MOTION_FLOOR))
+        appearance = (frames - np.float32(mean)) / np.float32(max(deviation, FRAME_FLOOR))
+        return motion.astype(np.float32), appearance.astype(np.float32)
