@@ -66,7 +66,7 @@ class Detector(ABC):
 class ResNetDetector(Detector):
     """ResNet-10 SSD by OpenCV, the paper's detector: 300x300, mean (104, 177, 123) BGR."""
 
-    name = "resnet"
+    name = "resnet10-ssd"
     file_names = ("opencv_face_detector_uint8.pb", "opencv_face_detector.pbtxt")
     input_px = 300
     mean_rgb = (123.0, 177.0, 104.0)

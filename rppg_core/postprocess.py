@@ -244,7 +244,7 @@ def snr_db(
 
     Power within 0.1 Hz of the rate and its second harmonic, over the rest of the band.
     """
-    frequency, power = _spectrum(_checked_signal(pulse, fps, low_hz, high_hz), fps, hann=False)
+    frequency, power = spectrum(_checked_signal(pulse, fps, low_hz, high_hz), fps, hann=False)
     beat_hz = bpm / 60.0
     near = np.abs(frequency - beat_hz) <= SNR_HALF_WIDTH_HZ
     near |= np.abs(frequency - 2 * beat_hz) <= SNR_HALF_WIDTH_HZ
@@ -252,7 +252,8 @@ def snr_db(
     return float(10.0 * np.log10(power[near].sum() / max(power[rest].sum(), 1e-300)))
 
 
-def _spectrum(signal: np.ndarray, fps: float, hann: bool) -> Tuple[np.ndarray, np.ndarray]:
+def spectrum(signal: np.ndarray, fps: float, hann: bool = True) -> Tuple[np.ndarray, np.ndarray]:
+    """(frequency in Hz, power) of `signal` (n,), zero-padded to fine bins."""
     finest = max(2 * len(signal), int(np.ceil(fps * 60.0 / FINEST_BIN_BPM)))
     size = 1 << (finest - 1).bit_length()
     weights = np.hanning(len(signal) + 2)[1:-1] if hann else 1.0
@@ -261,7 +262,7 @@ def _spectrum(signal: np.ndarray, fps: float, hann: bool) -> Tuple[np.ndarray, n
 
 
 def _spectral_peak_bpm(signal: np.ndarray, fps: float, low_hz: float, high_hz: float) -> float:
-    frequency, power = _spectrum(signal, fps, hann=True)
+    frequency, power = spectrum(signal, fps, hann=True)
     inside = np.flatnonzero((frequency >= low_hz) & (frequency <= high_hz))
     inside = inside[(inside > 0) & (inside < len(power) - 1)]
     rising = power[inside] >= power[inside - 1]

@@ -11,9 +11,8 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
-import numpy as np
-
 import cv2
+import numpy as np
 
 from rppg_core.errors import VideoError
 

@@ -1,0 +1,156 @@
+"""`rppg`: the pipeline on one video, and the model files it needs."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+import cv2
+
+from rppg_core import models
+from rppg_core.errors import UserError
+from rppg_core.faces import DETECTORS, make_detector
+from rppg_core.pipeline import STAGES, Pipeline, Result, Settings
+from rppg_core.postprocess import HIGH_HZ, LOW_HZ, METHODS, PulseSettings
+from rppg_core.preprocess import ENLARGEMENT
+from rppg_core.runtime import RUNTIMES
+from rppg_core.tracking import DETECT_EVERY_FRAMES, TrackSettings
+from rppg_core.tscan import TSCAN
+from rppg_core.video import open_source
+
+GOOD_SNR_DB, FAIR_SNR_DB = 3.0, -3.0  # below the second, noise outweighs the pulse twofold
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    """Run the command line; returns the exit status (2 for a user's mistake)."""
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.command(options)
+        return status
+    except UserError as bad:
+        sys.stderr.write(f"rppg: {bad}\n")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def run(options: argparse.Namespace) -> int:
+    """`rppg run`: the heart rate of one video."""
+    settings = Settings(
+        track=TrackSettings(detect_every_frames=options.detect_every),
+        enlargement=options.enlargement,
+        pulse=PulseSettings(low_hz=options.low_hz, high_hz=options.high_hz, method=options.method),
+    )
+    cv2.setNumThreads(options.threads)
+    with open_source(options.video, fps=options.fps, threads=options.threads) as source:
+        detector, files, remark = models.choose_detector(options.detector)
+        if remark:
+            sys.stderr.write(f"rppg: {remark}\n")
+        name, path = models.tflite_file(options.model, options.variant)
+        model = TSCAN(path, options.runtime, options.threads)
+        result = Pipeline(make_detector(detector, files), model, settings).run(source)
+    if options.plot:
+        from rppg_core.plot import plot_result  # noqa: PLC0415 (Matplotlib only when asked for)
+
+        plot_result(result, settings.pulse, Path(options.video).name, Path(options.plot))
+    if options.json:
+        print(json.dumps(_summary(result, name, model, detector, settings)))
+    else:
+        print(_report(result, name, model, detector))
+    return 0
+
+
+def list_models(options: argparse.Namespace) -> int:
+    """`rppg models`: what there is and where it lies; `--fetch` downloads."""
+    for name in options.fetch:
+        for path in models.fetch(name).values():
+            print(path)
+    if options.fetch:
+        return 0
+    for entry in models.REGISTRY.values():
+        try:
+            where = str(next(iter(models.find(entry.name).values())).parent)
+        except UserError:
+            where = "not here"
+        size = sum(file.size_bytes for file in entry.files) / 1e6
+        print(f"{entry.name:14} {entry.kind:9} {size:5.2f} MB  {entry.licence}: {entry.about}")
+        print(f"{'':14} {where}")
+    return 0
+
+
+def _summary(
+    result: Result, name: str, model: TSCAN, detector: str, settings: Settings
+) -> Dict[str, Any]:
+    return {
+        "bpm": result.bpm,
+        "snr_db": result.snr_db,
+        "quality": _quality(result.snr_db),
+        "fps": result.fps,
+        "frames": result.frames,
+        "duration_s": result.duration_s,
+        "lost_s": result.lost_s,
+        "real_time_factor": result.real_time_factor,
+        "stages_ms": {k: v / 1e6 for k, v in _totals_ns(result).items()},
+        "stages_ms_per_frame": {k: v / 1e6 / result.frames for k, v in _totals_ns(result).items()},
+        "windows": [window._asdict() for window in result.windows],
+        "model": name,
+        "model_sha256": model.sha256,
+        "runtime": f"{model.runtime.name} {model.runtime.version}",
+        "detector": detector,
+        "settings": settings.to_dict(),
+    }
+
+
+def _report(result: Result, name: str, model: TSCAN, detector: str) -> str:
+    quality = _quality(result.snr_db)
+    lines = [
+        f"heart rate  {result.bpm:.1f} bpm   (SNR {result.snr_db:.1f} dB, {quality})",
+        f"video       {result.frames} frames, {result.duration_s:.1f} s, {result.fps:.2f} fps",
+        f"with        {name} on {model.runtime.name} {model.runtime.version}, faces by {detector}",
+    ]
+    if result.lost_s:
+        lines.append(f"no face     for {result.lost_s:.1f} s")
+    totals = _totals_ns(result)
+    stages = ", ".join(f"{k} {v / 1e6 / result.frames:.2f}" for k, v in totals.items())
+    lines.append(f"real-time   factor {result.real_time_factor:.3f}; ms a frame: {stages}")
+    return "\n".join(lines)
+
+
+def _quality(snr_db: float) -> str:
+    if snr_db >= GOOD_SNR_DB:
+        return "good"
+    return "fair" if snr_db >= FAIR_SNR_DB else "poor: do not rely on it"
+
+
+def _totals_ns(result: Result) -> Dict[str, float]:
+    return {stage: float(result.timings_ns[stage].sum()) for stage in STAGES}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="rppg", description="Heart rate from a face video.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    one = commands.add_parser("run", help="the heart rate of one video")
+    one.add_argument("video", help="a video file, a folder of images, or a camera's index")
+    one.add_argument("--model", default=models.DEFAULT_MODEL, help="a model's name or .tflite file")
+    one.add_argument("--variant", default="float32", help=", ".join(models.VARIANTS))
+    one.add_argument("--detector", default="auto", help=f"auto, {', '.join(DETECTORS)}")
+    one.add_argument("--runtime", default="auto", help=f"auto, {', '.join(RUNTIMES)}")
+    one.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
+    one.add_argument("--fps", type=float, help="for a folder of images that carries no times")
+    one.add_argument("--detect-every", type=int, default=DETECT_EVERY_FRAMES, metavar="FRAMES")
+    one.add_argument("--enlargement", type=float, default=ENLARGEMENT, help="crop over face box")
+    one.add_argument("--low-hz", type=float, default=LOW_HZ, help="lower end of the band")
+    one.add_argument("--high-hz", type=float, default=HIGH_HZ, help="upper end of the band")
+    one.add_argument("--method", default="fft", help=", ".join(METHODS))
+    one.add_argument("--json", action="store_true", help="one JSON object instead of text")
+    one.add_argument("--plot", metavar="FILE", help="draw pulse and spectrum into FILE")
+    one.set_defaults(command=run)
+    listed = commands.add_parser("models", help="list model files, or fetch them")
+    listed.add_argument("--fetch", nargs="+", default=[], metavar="NAME")
+    listed.set_defaults(command=list_models)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,257 @@
+"""Model files by name: where they come from, how they are recognised, where they lie here.
+
+Files are looked for in the folders of RPPG_MODELS (a search path, each folder looked through
+recursively), then in the cache. A file counts only if its SHA-256 is the expected one.
+"""
+
+import contextlib
+import hashlib
+import os
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Dict, Iterator, List, NamedTuple, Tuple
+
+from rppg_core.errors import ModelError, UserError
+from rppg_core.faces import DETECTORS
+
+SEARCH_PATH = "RPPG_MODELS"
+FETCH_TIMEOUT_S = 30.0
+VARIANTS = ("float32",)
+DEFAULT_MODEL = "tscan-afrl"
+PREFERRED_DETECTOR, FILELESS_DETECTOR = "resnet10-ssd", "haar"
+_OPENCV_3RDPARTY = "8033c2bc31b3256f0d461c919ecc01c2428ca03b"
+_RPPG_WEB = "https://raw.githubusercontent.com/ubicomplab/rppg-web/master/public"
+
+
+class ModelFile(NamedTuple):
+    """One file of a model."""
+
+    name: str
+    address: str
+    sha256: str
+    size_bytes: int
+
+
+class ModelEntry(NamedTuple):
+    """A model: `kind` is `weights` (TS-CAN, to be made into TFLite) or `detector`."""
+
+    name: str
+    kind: str
+    files: Tuple[ModelFile, ...]
+    licence: str
+    about: str
+
+
+_ENTRIES = (
+    ModelEntry(
+        "tscan-afrl",
+        "weights",
+        (
+            ModelFile(
+                "model.json",
+                f"{_RPPG_WEB}/model.json",
+                "14331621cc8fa596397ef0b9e872e4d0ddfcc2d033806b7b7db3ce869c485b28",
+                13209,
+            ),
+            ModelFile(
+                "group1-shard1of1.bin",
+                f"{_RPPG_WEB}/group1-shard1of1.bin",
+                "7022688dc8630b9d23e04a3aa773d2e6dd6951e0db573d5e60257fc8f23deb31",
+                2131596,
+            ),
+        ),
+        "none stated",
+        "TS-CAN by its authors, pre-trained on AFRL, 10-frame windows",
+    ),
+    ModelEntry(
+        "resnet10-ssd",
+        "detector",
+        (
+            ModelFile(
+                "opencv_face_detector_uint8.pb",
+                "https://raw.githubusercontent.com/opencv/opencv_3rdparty/"
+                f"{_OPENCV_3RDPARTY}/opencv_face_detector_uint8.pb",
+                "5c71d752ef2cbf2f457ac82fdd580fcb2522fd04c5efdaed18eb6d9e2843fbed",
+                2727750,
+            ),
+            ModelFile(
+                "opencv_face_detector.pbtxt",
+                "https://raw.githubusercontent.com/opencv/opencv_extra/4.x/testdata/dnn/"
+                "opencv_face_detector.pbtxt",
+                "5397808362fc6fb7c4044484848e297b22449d913a267fa7f8bd9d86dce29144",
+                34912,
+            ),
+        ),
+        "Apache-2.0 (weights: none stated)",
+        "ResNet-10 SSD face detector, the paper's",
+    ),
+    ModelEntry(
+        "yunet",
+        "detector",
+        (
+            ModelFile(
+                "face_detection_yunet_2023mar.onnx",
+                "https://media.githubusercontent.com/media/opencv/opencv_zoo/main/models/"
+                "face_detection_yunet/face_detection_yunet_2023mar.onnx",
+                "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
+                232589,
+            ),
+        ),
+        "MIT",
+        "YuNet face detector",
+    ),
+    ModelEntry(
+        "blazeface",
+        "detector",
+        (
+            ModelFile(
+                "blaze_face_short_range.tflite",
+                "https://storage.googleapis.com/mediapipe-models/face_detector/"
+                "blaze_face_short_range/float16/1/blaze_face_short_range.tflite",
+                "b4578f35940bf5a1a655214a1cce5cab13eba73c1297cd78e1a04c2380b0152f",
+                229746,
+            ),
+        ),
+        "Apache-2.0",
+        "BlazeFace short-range face detector",
+    ),
+)
+REGISTRY: Dict[str, ModelEntry] = {entry.name: entry for entry in _ENTRIES}
+
+
+def entry(name: str) -> ModelEntry:
+    """The registry's entry `name`. Raises UserError with the names that exist."""
+    if name not in REGISTRY:
+        raise UserError(f"unknown model '{name}'; there are {', '.join(REGISTRY)}")
+    return REGISTRY[name]
+
+
+def cache_dir() -> Path:
+    """Where fetched and made models are kept: XDG_CACHE_HOME or ~/.cache, then rppg/models."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "rppg" / "models"
+
+
+def search_folders() -> List[Path]:
+    """The folders models are looked for in, in order."""
+    named = os.environ.get(SEARCH_PATH, "").split(os.pathsep)
+    return [Path(folder).expanduser() for folder in named if folder] + [cache_dir()]
+
+
+def find(name: str) -> Dict[str, Path]:
+    """The files of model `name`, by file name.
+
+    Raises ModelError that says where it looked and how to get them.
+    """
+    wanted = entry(name)
+    found: Dict[str, Path] = {}
+    altered: List[Path] = []
+    for file in wanted.files:
+        for path in _named(file.name):
+            if path.stat().st_size == file.size_bytes and sha256_of(path) == file.sha256:
+                found[file.name] = path
+                break
+            altered.append(path)
+    missing = [file.name for file in wanted.files if file.name not in found]
+    if missing:
+        looked = ", ".join(str(folder) for folder in search_folders())
+        other = f" ({altered[0]} is another file of that name)" if altered else ""
+        raise ModelError(
+            f"model '{name}': no {missing[0]} in {looked}{other}; get it with "
+            f"`rppg models --fetch {name}` or name its folder in {SEARCH_PATH}"
+        )
+    return found
+
+
+def fetch(name: str) -> Dict[str, Path]:
+    """Download what is missing of model `name` into the cache, verified. Raises ModelError."""
+    with contextlib.suppress(ModelError):
+        return find(name)
+    for file in entry(name).files:
+        target = cache_dir() / name / file.name
+        if target.is_file() and sha256_of(target) == file.sha256:
+            continue
+        try:
+            with urllib.request.urlopen(file.address, timeout=FETCH_TIMEOUT_S) as answer:
+                content = answer.read(file.size_bytes + 1)
+        except (OSError, ValueError) as bad:
+            raise ModelError(
+                f"cannot fetch {file.address} ({bad}); fetch it elsewhere and name its folder in "
+                f"{SEARCH_PATH}"
+            ) from None
+        if hashlib.sha256(content).hexdigest() != file.sha256:
+            raise ModelError(f"{file.address} is not the expected file (SHA-256); nothing was kept")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f".part-{os.getpid()}-{target.name}")
+        part.write_bytes(content)
+        part.replace(target)
+    return find(name)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, as hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        for block in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def choose_detector(name: str) -> Tuple[str, Dict[str, Path], str]:
+    """(detector, its files, a remark) for a detector's name or `auto`.
+
+    `auto` is the paper's detector where its files are found, else the one that needs none; the
+    remark says so then and is empty otherwise. A named detector is never exchanged.
+    """
+    if name != "auto":
+        if name not in DETECTORS:
+            raise UserError(f"unknown detector '{name}'; there are auto, {', '.join(DETECTORS)}")
+        return name, find(name) if DETECTORS[name].file_names else {}, ""
+    try:
+        return PREFERRED_DETECTOR, find(PREFERRED_DETECTOR), ""
+    except ModelError:
+        remark = f"{PREFERRED_DETECTOR} was not found: detecting faces with {FILELESS_DETECTOR}"
+        return FILELESS_DETECTOR, {}, f"{remark} (`rppg models --fetch {PREFERRED_DETECTOR}`)"
+
+
+def tflite_file(model: str, variant: str = "float32") -> Tuple[str, Path]:
+    """(name, TFLite file) of `model`: a .tflite path, or weights by name, made on first use."""
+    if model.endswith(".tflite"):
+        path = Path(model).expanduser()
+        if not path.is_file():
+            raise ModelError(f"{path}: no such model file")
+        return path.stem, path
+    if variant not in VARIANTS:
+        raise UserError(f"unknown variant '{variant}'; there are {', '.join(VARIANTS)}")
+    wanted = entry(model)
+    if wanted.kind != "weights":
+        raise UserError(f"'{model}' is a {wanted.kind}, not TS-CAN weights; name a TS-CAN model")
+    return f"{model}/{variant}", _made(model, variant)
+
+
+def _made(name: str, variant: str) -> Path:
+    """The TFLite form of weights `name`, from the cache or made now, in a process of its own."""
+    from rppg_core import __version__  # noqa: PLC0415 (keeps this module free of start-up order)
+
+    folder = cache_dir() / "made"
+    digest = hashlib.sha256("".join(f.sha256 for f in entry(name).files).encode()).hexdigest()
+    target = folder / f"{name}-{variant}-{digest[:12]}-{__version__}.tflite"
+    if target.is_file():
+        return target
+    weights = next(iter(find(name).values())).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "rppg_core.lightening", "--weights", str(weights)]
+    command += ["--weights-name", name, "--variant", variant, "--out", str(target)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0 or not target.is_file():
+        last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise ModelError(f"{name} could not be made into a {variant} model: {last}")
+    return target
+
+
+def _named(file_name: str) -> Iterator[Path]:
+    for folder in search_folders():
+        if folder.is_dir():
+            yield from sorted(p for p in folder.rglob(file_name) if p.is_file())

@@ -1,0 +1,284 @@
+"""The stages in order, each timed for every frame.
+
+Push frames one at a time (a live camera), or run a whole recording; the path is the same.
+"""
+
+from array import array
+from collections import deque
+from dataclasses import asdict, dataclass, field
+from time import perf_counter_ns
+from typing import Any, Deque, Dict, List, Mapping, NamedTuple, Optional
+
+import numpy as np
+
+from rppg_core.errors import NoFaceError, UserError
+from rppg_core.faces import Box, Detector
+from rppg_core.postprocess import (
+    PulseError,
+    PulseSettings,
+    PulseWave,
+    heart_rate_from_derivative,
+    pulse_wave,
+    wave_heart_rate,
+)
+from rppg_core.preprocess import ENLARGEMENT, Preprocessor, Sample
+from rppg_core.tracking import FaceTracker, TrackSettings
+from rppg_core.tscan import TSCAN
+from rppg_core.video import Frame, FrameSource
+
+STAGES = ("decode", "detect", "preprocess", "predict", "postprocess")
+MOST_LOST = 0.5  # with the face gone for a larger share there is no heart rate to tell
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every choice that can change a heart rate; written into every record."""
+
+    track: TrackSettings = field(default_factory=TrackSettings)
+    enlargement: float = ENLARGEMENT
+    pulse: PulseSettings = field(default_factory=PulseSettings)
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot mean anything."""
+        if not 0.5 <= self.enlargement <= 4.0:
+            raise UserError(f"a crop of {self.enlargement:g} face boxes is unusable; give 0.5 to 4")
+
+    def to_dict(self) -> Dict[str, Any]:
+        """As JSON can hold it."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> "Settings":
+        """From JSON; what is left out has its default, what is unknown is refused."""
+        rest = dict(given)
+        try:
+            track = TrackSettings(**rest.pop("track", {}))
+            pulse = PulseSettings(**rest.pop("pulse", {}))
+            return cls(track=track, pulse=pulse, **rest)
+        except TypeError as bad:
+            raise UserError(f"settings: {bad}") from None
+
+
+class Estimate(NamedTuple):
+    """The heart rate of one window; `bpm` and `snr_db` are None where none could be read."""
+
+    start_s: float
+    end_s: float
+    bpm: Optional[float]
+    snr_db: Optional[float]
+    lost_s: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a whole recording gave.
+
+    `time_s`, `derivative` and `lost` are (frames,); `timings_ns` has (frames,) int64 per stage.
+    `boxes` lists (frame number, box) wherever the box moved.
+    """
+
+    bpm: float
+    snr_db: float
+    wave: PulseWave
+    windows: List[Estimate]
+    time_s: np.ndarray
+    derivative: np.ndarray
+    lost: np.ndarray
+    timings_ns: Dict[str, np.ndarray]
+    boxes: List["tuple[int, Optional[Box]]"]
+    searches: int
+    sightings: int
+
+    @property
+    def frames(self) -> int:
+        """How many frames there were."""
+        return len(self.time_s)
+
+    @property
+    def fps(self) -> float:
+        """Mean frames per second, by the timestamps."""
+        return float((self.frames - 1) / (self.time_s[-1] - self.time_s[0]))
+
+    @property
+    def duration_s(self) -> float:
+        """Media time: from the first frame to the end of the last."""
+        return self.frames / self.fps
+
+    @property
+    def lost_s(self) -> float:
+        """Seconds without a face."""
+        return float(np.mean(self.lost) * self.duration_s)
+
+    @property
+    def real_time_factor(self) -> float:
+        """Processing time over media time; below 1 keeps up."""
+        return float(sum(t.sum() for t in self.timings_ns.values()) / 1e9 / self.duration_s)
+
+
+class Pipeline:
+    """Frames in, heart rate out. One instance per recording."""
+
+    def __init__(
+        self, detector: Detector, model: TSCAN, settings: Optional[Settings] = None
+    ) -> None:
+        self.settings = settings or Settings()
+        self._tracker = FaceTracker(detector, self.settings.track)
+        self._preprocessor = Preprocessor(self.settings.enlargement)
+        self._model = model
+        self._recent: Deque[Sample] = deque(maxlen=model.window)
+        self._pending = 0
+        self._run = 0
+        self._time_s = array("d")
+        self._derivative = array("d")
+        self._lost = array("b")
+        self._timings = {stage: array("q") for stage in STAGES}
+        self._boxes: List[tuple[int, Optional[Box]]] = []
+        self._windows: List[Estimate] = []
+        self._next_estimate_s: Optional[float] = None
+
+    def push(self, frame: Frame, decode_ns: int = 0) -> Optional[Estimate]:
+        """Take one frame; an Estimate comes back whenever a new window is complete.
+
+        `decode_ns` is what it took to get the frame, booked to the decode stage.
+        """
+        for timing in self._timings.values():
+            timing.append(0)
+        self._timings["decode"][-1] = decode_ns
+        self._time_s.append(frame.time_s)
+        with self._timed("detect"):
+            box = self._tracker.push(frame.number, frame.time_s, frame.rgb).box
+        if not self._boxes or self._boxes[-1][1] != box:
+            self._boxes.append((frame.number, box))
+        if box is None:
+            self._end_run()
+            self._keep(0.0, lost=True)
+        else:
+            with self._timed("preprocess"):
+                sample = self._preprocessor.push(frame.rgb, box)
+            if sample is None:
+                self._keep(0.0, lost=False)
+            else:
+                self._recent.append(sample)
+                self._pending += 1
+                self._run += 1
+        if self._pending == self._model.window:
+            self._predict()
+        return self._estimate()
+
+    def finish(self) -> Result:
+        """The whole recording's result. Raises NoFaceError, PulseError."""
+        if not self._time_s:
+            raise UserError("no frames were given")
+        self._end_run()
+        lost = np.array(self._lost, dtype=bool)
+        if self._tracker.sightings == 0:
+            raise NoFaceError(
+                f"no face in any of the {self._tracker.searches} frames searched; "
+                "is the face upright, lit and large enough? Another detector may find it"
+            )
+        if lost.mean() > MOST_LOST:
+            raise NoFaceError(
+                f"the face is missing in {100 * lost.mean():.0f} % of the frames; "
+                "cut the recording to where it is visible"
+            )
+        time_s, derivative = np.array(self._time_s), np.array(self._derivative)
+        with self._timed("postprocess"):
+            wave = pulse_wave(derivative, time_s, self.settings.pulse)
+            rate = wave_heart_rate(wave, self.settings.pulse)
+        return Result(
+            bpm=rate.bpm,
+            snr_db=rate.snr_db,
+            wave=wave,
+            windows=list(self._windows),
+            time_s=time_s,
+            derivative=derivative,
+            lost=lost,
+            timings_ns={k: np.array(v, dtype=np.int64) for k, v in self._timings.items()},
+            boxes=list(self._boxes),
+            searches=self._tracker.searches,
+            sightings=self._tracker.sightings,
+        )
+
+    def run(self, source: FrameSource) -> Result:
+        """Every frame of `source`, then the result."""
+        frames = iter(source)
+        while True:
+            start_ns = perf_counter_ns()
+            frame = next(frames, None)
+            if frame is None:
+                return self.finish()
+            self.push(frame, perf_counter_ns() - start_ns)
+
+    def _timed(self, stage: str) -> "_Stopwatch":
+        return _Stopwatch(self._timings[stage])
+
+    def _keep(self, derivative: float, lost: bool) -> None:
+        self._derivative.append(derivative)
+        self._lost.append(lost)
+
+    def _predict(self) -> None:
+        """The model over the last window; only frames that had no value yet take one."""
+        with self._timed("preprocess"):
+            differences, frames = (np.stack(part) for part in zip(*self._recent))
+            motion, appearance = self._preprocessor.standardise(differences, frames)
+        with self._timed("predict"):
+            values = self._model.predict(motion, appearance)
+        for value in values[-self._pending :].tolist():
+            self._keep(value, lost=False)
+        self._pending = 0
+
+    def _end_run(self) -> None:
+        """Close a run of frames: the rest is predicted with frames that were used before."""
+        if self._pending and self._run >= self._model.window:
+            self._predict()
+        for _ in range(self._pending):
+            self._keep(0.0, lost=True)
+        self._pending = self._run = 0
+        self._recent.clear()
+        self._preprocessor.reset()
+
+    def _estimate(self) -> Optional[Estimate]:
+        """The newest window's heart rate, when one is due."""
+        known = len(self._derivative)
+        pulse = self.settings.pulse
+        if known < 2 or self._pending:
+            return None
+        end_s = self._time_s[known - 1]
+        period_s = (end_s - self._time_s[0]) / (known - 1)
+        due_s = self._next_estimate_s
+        if due_s is None:
+            due_s = self._time_s[0] + pulse.window_s - 1.5 * period_s
+        if end_s < due_s:
+            return None
+        self._next_estimate_s = max(due_s + pulse.step_s, end_s + 0.5 * period_s)
+        with self._timed("postprocess"):
+            start = int(np.searchsorted(self._time_s, end_s - pulse.window_s + 0.5 * period_s))
+            estimate = self._window(start, known)
+        self._windows.append(estimate)
+        return estimate
+
+    def _window(self, start: int, end: int) -> Estimate:
+        time_s = np.array(self._time_s[start:end])
+        lost = float(np.mean(self._lost[start:end]))
+        span_s = float(time_s[-1] - time_s[0]) * len(time_s) / (len(time_s) - 1)
+        bpm = snr = None
+        if lost <= MOST_LOST:
+            try:
+                derivative = np.array(self._derivative[start:end])
+                bpm, snr = heart_rate_from_derivative(derivative, time_s, self.settings.pulse)
+            except PulseError:
+                pass  # this window shows no pulse; the next may
+        return Estimate(float(time_s[0]), float(time_s[0]) + span_s, bpm, snr, lost * span_s)
+
+
+class _Stopwatch:
+    """Adds the time spent inside `with` to the last entry of a row of timings."""
+
+    def __init__(self, timings: "array[int]") -> None:
+        self._timings = timings
+
+    def __enter__(self) -> None:
+        self._start_ns = perf_counter_ns()
+
+    def __exit__(self, *_: object) -> None:
+        self._timings[-1] += perf_counter_ns() - self._start_ns

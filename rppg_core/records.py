@@ -1,0 +1,177 @@
+"""What a replay leaves behind: one durable, versioned JSON file per recording.
+
+A record is complete: every figure and report can be made again from records, without the board.
+"""
+
+import json
+import os
+import platform
+import resource
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, Mapping, Optional, Union
+
+import numpy as np
+
+from rppg_core.errors import UserError
+from rppg_core.pipeline import STAGES, Result
+
+RECORD_SCHEMA = "rppg-record/1"
+OK, FAILED = "ok", "failed"
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record as the host reads it. `result` is None for a replay that failed; `error` says why.
+
+    `times_s` (frames,) and `timings_ns[stage]` (frames,) int64 are NumPy arrays; `raw` is the
+    whole JSON object.
+    """
+
+    recording: str
+    status: str
+    error: Optional[str]
+    bpm: Optional[float]
+    snr_db: Optional[float]
+    duration_s: float
+    times_s: np.ndarray
+    timings_ns: Dict[str, np.ndarray]
+    raw: Mapping[str, Any]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the replay gave a heart rate."""
+        return self.status == OK
+
+
+def result_to_dict(result: Result) -> Dict[str, Any]:
+    """A pipeline's result as JSON can hold it."""
+    return {
+        "bpm": result.bpm,
+        "snr_db": result.snr_db,
+        "frames": result.frames,
+        "fps": result.fps,
+        "duration_s": result.duration_s,
+        "real_time_factor": result.real_time_factor,
+        "lost_s": result.lost_s,
+        "searches": result.searches,
+        "sightings": result.sightings,
+        "windows": [window._asdict() for window in result.windows],
+        "boxes": [
+            {"frame": number, "box": None if box is None else [round(v, 2) for v in box]}
+            for number, box in result.boxes
+        ],
+        "lost_frames": np.flatnonzero(result.lost).tolist(),
+        "pulse": {
+            "fps": result.wave.fps,
+            "start_s": result.wave.start_s,
+            "samples": result.wave.samples.tolist(),
+        },
+        "time_s": result.time_s.tolist(),
+        "derivative": result.derivative.tolist(),
+        "timings_ns": {stage: row.tolist() for stage, row in result.timings_ns.items()},
+    }
+
+
+def host_facts() -> Dict[str, Any]:
+    """The machine and the libraries a replay ran on."""
+    import cv2  # noqa: PLC0415 (records can be read where there is no OpenCV)
+
+    return {
+        "machine": platform.machine(),
+        "kernel": platform.release(),
+        "system": platform.system(),
+        "cpu": _cpu_model(),
+        "cpus": os.cpu_count(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "opencv": cv2.__version__,
+    }
+
+
+def peak_memory_bytes() -> int:
+    """The most memory this process has held resident so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON so that after a crash the file is either whole or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=str(path.parent), prefix=".part-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            json.dump(content, stream, allow_nan=False)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink()
+        raise
+    folder = os.open(str(path.parent), os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def read_record(path: Union[str, Path]) -> Record:
+    """The record in `path`. Raises UserError where it is none or not whole."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as bad:
+        raise UserError(f"{path}: cannot be read as a record ({bad}); replay it again") from None
+    try:
+        return parse_record(content)
+    except UserError as bad:
+        raise UserError(f"{path}: {bad}") from None
+
+
+def parse_record(content: Mapping[str, Any]) -> Record:
+    """A record from its JSON object. Raises UserError naming what does not fit."""
+    schema = content.get("schema") if isinstance(content, dict) else None
+    if schema != RECORD_SCHEMA:
+        raise UserError(
+            f"not a {RECORD_SCHEMA} record but {schema!r}; use the version that made it"
+        )
+    try:
+        if content["status"] == FAILED:
+            return Record(
+                recording=content["recording"],
+                status=FAILED,
+                error=str(content["error"]["message"]),
+                bpm=None,
+                snr_db=None,
+                duration_s=0.0,
+                times_s=np.empty(0),
+                timings_ns={},
+                raw=content,
+            )
+        result = content["result"]
+        times_s = np.asarray(result["time_s"], dtype=np.float64)
+        timings = {s: np.asarray(result["timings_ns"][s], dtype=np.int64) for s in STAGES}
+        if len(times_s) < 2 or any(row.shape != times_s.shape for row in timings.values()):
+            raise UserError("a record whose rows are not one value per frame; replay it again")
+        return Record(
+            recording=content["recording"],
+            status=OK,
+            error=None,
+            bpm=float(result["bpm"]),
+            snr_db=float(result["snr_db"]),
+            duration_s=float(result["duration_s"]),
+            times_s=times_s,
+            timings_ns=timings,
+            raw=content,
+        )
+    except (KeyError, TypeError, ValueError) as bad:
+        raise UserError(f"a record without a usable {bad}; replay it again") from None
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    named = dict(line.split(":", 1) for line in reversed(lines) if ":" in line)
+    fields = {key.strip(): value.strip() for key, value in named.items()}
+    return fields.get("model name") or fields.get("CPU part") or platform.processor() or "unknown"

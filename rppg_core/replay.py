@@ -1,0 +1,203 @@
+"""The program a board runs: a job in, one record per recording out.
+
+    python -m rppg_core.replay job.json
+
+Recordings are replayed at full speed. Progress goes to stdout, one JSON object a line. Exit status:
+0 every recording gave a heart rate, 1 some failed (their records say why), 2 the job is unusable.
+"""
+
+import hashlib
+import json
+import sys
+import time
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+
+import cv2
+
+from rppg_core import __version__
+from rppg_core.errors import UserError
+from rppg_core.faces import Detector, make_detector
+from rppg_core.pipeline import Pipeline, Settings
+from rppg_core.records import (
+    FAILED,
+    OK,
+    RECORD_SCHEMA,
+    host_facts,
+    peak_memory_bytes,
+    result_to_dict,
+    write_json,
+)
+from rppg_core.tscan import TSCAN
+from rppg_core.video import Frame, FrameSource, open_source
+
+JOB_SCHEMA = "rppg-job/1"
+PROGRESS_EVERY_S = 0.5
+EXIT_OK, EXIT_SOME_FAILED, EXIT_UNUSABLE = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Item:
+    """One recording of a job; `times_s` replaces the container's clock."""
+
+    id: str
+    path: str
+    times_s: Optional[Tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A parsed job."""
+
+    recordings: Tuple[Item, ...]
+    model_path: str
+    model_name: str
+    detector: str
+    detector_files: Mapping[str, Path]
+    settings: Settings
+    runtime: str
+    threads: int
+    out_dir: Path
+
+
+def parse_job(content: Any) -> Job:
+    """A job from its JSON object. Raises UserError naming the first thing that is wrong."""
+    try:
+        if content["schema"] != JOB_SCHEMA:
+            raise UserError(f"a job of schema {content['schema']!r}; this is {JOB_SCHEMA}")
+        items = []
+        for entry in content["recordings"]:
+            times = entry.get("times_s")
+            clock = None if times is None else tuple(float(t) for t in times)
+            items.append(Item(str(entry["id"]), str(entry["path"]), clock))
+        threads = int(content.get("threads", 1))
+        if threads < 1:
+            raise UserError(f"{threads} threads are none; give 1 or more")
+        return Job(
+            recordings=tuple(items),
+            model_path=str(content["model"]["path"]),
+            model_name=str(content["model"].get("name", content["model"]["path"])),
+            detector=str(content["detector"]["name"]),
+            detector_files={k: Path(v) for k, v in content["detector"].get("files", {}).items()},
+            settings=Settings.from_dict(content.get("settings", {})),
+            runtime=str(content.get("runtime", "auto")),
+            threads=threads,
+            out_dir=Path(content["out_dir"]),
+        )
+    except KeyError as missing:
+        raise UserError(f"the job has no {missing}") from None
+    except (TypeError, ValueError, AttributeError) as bad:
+        raise UserError(f"the job is malformed: {bad}") from None
+
+
+def run_job(job: Job) -> int:
+    """Replay every recording of `job`; returns the exit status."""
+    cv2.setNumThreads(job.threads)
+    model = TSCAN(job.model_path, job.runtime, job.threads)
+    detector = make_detector(job.detector, job.detector_files)
+    facts = host_facts()
+    failed = 0
+    for item in job.recordings:
+        context = _context(job, item, model, facts)
+        record = _replay(job, item, model, detector, context)
+        path = job.out_dir / record_name(item.id)
+        write_json(path, record)
+        failed += record["status"] != OK
+        _say({"event": "record", "id": item.id, "path": str(path), "status": record["status"]})
+    return EXIT_SOME_FAILED if failed else EXIT_OK
+
+
+def record_name(recording: str) -> str:
+    """A file name for a recording's record that no id can turn into another path."""
+    return hashlib.sha256(recording.encode("utf-8", "surrogatepass")).hexdigest()[:24] + ".json"
+
+
+def _context(job: Job, item: Item, model: TSCAN, facts: Mapping[str, Any]) -> Dict[str, Any]:
+    return {
+        "schema": RECORD_SCHEMA,
+        "recording": item.id,
+        "model": {"name": job.model_name, "sha256": model.sha256, "card": model.card},
+        "detector": job.detector,
+        "settings": job.settings.to_dict(),
+        "runtime": {
+            "name": model.runtime.name,
+            "version": model.runtime.version,
+            "threads": job.threads,
+        },
+        "clock": "container" if item.times_s is None else "labels",
+        "code_version": __version__,
+        "host": dict(facts),
+        "started_at": datetime.now(timezone.utc).isoformat(),
+    }
+
+
+def _replay(
+    job: Job, item: Item, model: TSCAN, detector: Detector, context: Dict[str, Any]
+) -> Dict[str, Any]:
+    start = time.perf_counter()
+    try:
+        with open_source(item.path, times_s=item.times_s, threads=job.threads) as source:
+            moved = _Watched(item.id, source)
+            result = Pipeline(detector, model, job.settings).run(moved)
+            context["video"] = {
+                "declared_frames": source.declared_frames,
+                "moved_timestamps": moved.moved_timestamps,
+            }
+        context.update(status=OK, result=result_to_dict(result))
+    except UserError as bad:
+        context.update(status=FAILED, error={"kind": type(bad).__name__, "message": str(bad)})
+    context["wall_s"] = time.perf_counter() - start
+    context["peak_memory_bytes"] = peak_memory_bytes()
+    return context
+
+
+class _Watched(FrameSource):
+    """A source that reports how far it has been read."""
+
+    def __init__(self, recording: str, source: FrameSource) -> None:
+        self._recording = recording
+        self._source = source
+
+    def __iter__(self) -> Iterator[Frame]:
+        said_s = time.monotonic()
+        of = self._source.declared_frames
+        for frame in self._source:
+            yield frame
+            if time.monotonic() - said_s > PROGRESS_EVERY_S:
+                said_s = time.monotonic()
+                done = frame.number + 1
+                _say({"event": "progress", "id": self._recording, "frames": done, "of": of})
+        self.moved_timestamps = self._source.moved_timestamps
+
+    def _read(self) -> Iterator[Tuple[float, Any]]:
+        raise NotImplementedError
+
+
+def _say(event: Mapping[str, Any]) -> None:
+    sys.stdout.write(json.dumps(event) + "\n")
+    sys.stdout.flush()
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    """Run the job file named on the command line."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if len(given) != 1:
+        sys.stderr.write("usage: python -m rppg_core.replay job.json\n")
+        return EXIT_UNUSABLE
+    try:
+        try:
+            content = json.loads(Path(given[0]).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as bad:
+            raise UserError(f"{given[0]}: cannot be read as a job ({bad})") from None
+        return run_job(parse_job(content))
+    except UserError as bad:
+        sys.stderr.write(f"replay: {bad}\n")
+    except OSError as bad:
+        sys.stderr.write(f"replay: {bad.filename or ''}: {bad.strerror}; is the disk full?\n")
+    return EXIT_UNUSABLE
+
+
+if __name__ == "__main__":
+    sys.exit(main())
