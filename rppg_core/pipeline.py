@@ -146,7 +146,10 @@ class Pipeline:
         self._timings["decode"][-1] = decode_ns
         self._time_s.append(frame.time_s)
         with self._timed("detect"):
-            box = self._tracker.push(frame.number, frame.time_s, frame.rgb).box
+            sighting = self._tracker.push(frame.number, frame.time_s, frame.rgb)
+        if not sighting.searched:
+            self._timings["detect"][-1] = 0  # a look at a counter is no call of the detector
+        box = sighting.box
         if not self._boxes or self._boxes[-1][1] != box:
             self._boxes.append((frame.number, box))
         if box is None:

@@ -249,7 +249,8 @@ def snr_db(
     near = np.abs(frequency - beat_hz) <= SNR_HALF_WIDTH_HZ
     near |= np.abs(frequency - 2 * beat_hz) <= SNR_HALF_WIDTH_HZ
     rest = (frequency >= low_hz) & (frequency <= high_hz) & ~near
-    return float(10.0 * np.log10(power[near].sum() / max(power[rest].sum(), 1e-300)))
+    signal, noise = (max(float(power[part].sum()), 1e-300) for part in (near, rest))
+    return float(10.0 * np.log10(signal / noise))
 
 
 def spectrum(signal: np.ndarray, fps: float, hann: bool = True) -> Tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,39 @@
+"""Is it still real-time? Real-time factor and time per stage, on the board's own clock."""
+
+import pytest
+
+from harness.bench import Bench
+from harness.campaign import CaseRun
+from harness.clock import board_clock, play
+from harness.verdicts.explain import explain_latency
+from harness.verdicts.latency import STAGES, measure
+from harness.verdicts.thresholds import Case
+
+
+def test_keeps_up(case: Case, case_run: CaseRun, bench: Bench, record_property):
+    verdicts = bench.judge_latency(case)
+    report, gates = verdicts.latency, verdicts.latency_gates
+    for gate in gates:
+        record_property(gate.gate, gate.figure)
+        record_property(f"{gate.gate}.threshold", gate.threshold)
+    if not all(gate.passed for gate in gates):
+        pytest.fail(explain_latency(case, report, gates, case_run.failures), pytrace=False)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.benchmark(group="board time per frame", timer=board_clock)
+def test_stage_time(stage: str, case: Case, case_run: CaseRun, benchmark):
+    """One round per replay, its mean time per frame: frames of one run are not independent."""
+    times = {one.stage: one for one in measure(case_run.times).stages}
+    figures = times[stage]
+    benchmark.extra_info.update(
+        board=case.board,
+        dataset=case.dataset,
+        variant=case.variant,
+        calls=figures.calls,
+        p50_ms=figures.p50_ms,
+        p90_ms=figures.p90_ms,
+        p99_ms=figures.p99_ms,
+        share_percent=figures.share_percent,
+    )
+    play(benchmark, [ms / 1e3 for ms in figures.run_ms_per_frame])

@@ -1,0 +1,133 @@
+"""Why a gate failed, as plain text for a test's failure: the figures, and where to look first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from harness.verdicts.accuracy import AccuracyReport, score
+from harness.verdicts.gates import GateResult, stage_gate
+from harness.verdicts.latency import LatencyReport, StageFigures
+from harness.verdicts.thresholds import Case
+
+# More rows than these push the verdict off the screen.
+WORST_SHOWN = 5
+FAILURES_SHOWN = 10
+
+Row = Sequence[str]
+
+
+def explain_accuracy(
+    case: Case,
+    report: AccuracyReport,
+    results: Sequence[GateResult],
+    failures: Mapping[str, str] | None = None,
+) -> str:
+    """Return the gates of a case, its worst recordings and its failed replays, as lines."""
+    lines = _gates(case, "accuracy", results)
+    worst = report.worst(WORST_SHOWN)
+    if worst:
+        rows: list[Row] = [("recording", "group", "truth", "estimate", "error", "SNR dB")]
+        rows += [
+            (
+                one.recording,
+                one.group.value,
+                f"{one.reference_bpm:.1f}",
+                f"{one.estimate_bpm:.1f}",
+                f"{one.error_bpm:+.1f}",
+                f"{one.snr_db:.1f}",
+            )
+            for one in worst
+        ]
+        lines += ["", f"Worst of {report.overall.n} recordings (bpm):", *_aligned(rows, names=2)]
+    if len(report.scored) > 1:
+        without = score([one for one in report.scored if one is not worst[0]]).overall
+        lines.append(
+            f"Mean absolute error {report.overall.mae_bpm:.2f} bpm; "
+            f"{without.mae_bpm:.2f} bpm without {worst[0].recording}."
+        )
+    return "\n".join(lines + _failures(failures))
+
+
+def explain_latency(
+    case: Case,
+    report: LatencyReport,
+    results: Sequence[GateResult],
+    failures: Mapping[str, str] | None = None,
+) -> str:
+    """Return the gates of a case, the time of each stage and the one to look at first."""
+    lines = _gates(case, "speed", results)
+    if report.stages:
+        limits = {one.gate: one.threshold for one in results}
+        rows: list[Row] = [
+            ("stage", "calls", "p50", "p90", "p99", "ms/frame", "share", "limit", "of it")
+        ]
+        rows += [_stage_row(one, limits.get(stage_gate(one.stage))) for one in report.stages]
+        lines += [
+            "",
+            f"Time per call (ms) in {report.runs} runs, {report.frames} frames, "
+            f"{report.processing_s:.1f} s for {report.media_s:.1f} s of video:",
+            *_aligned(rows, names=1),
+            _look_first(report.stages, limits),
+        ]
+    return "\n".join(lines + _failures(failures))
+
+
+def _gates(case: Case, what: str, results: Sequence[GateResult]) -> list[str]:
+    failed = sum(not one.passed for one in results)
+    verdict = f"does not hold, {failed} of {len(results)} gates failed" if failed else "holds"
+    lines = [f"{case}: {what} {verdict}"]
+    by_verdict = sorted(results, key=lambda one: one.passed)
+    return lines + [f"  {'pass' if one.passed else 'FAIL'}  {one.message}" for one in by_verdict]
+
+
+def _stage_row(stage: StageFigures, limit: float | None) -> Row:
+    return (
+        stage.stage,
+        str(stage.calls),
+        *("-" if one is None else f"{one:.2f}" for one in (stage.p50_ms, stage.p90_ms)),
+        "-" if stage.p99_ms is None else f"{stage.p99_ms:.2f}",
+        f"{stage.ms_per_frame:.3f}",
+        f"{stage.share_percent:.0f} %",
+        "" if limit is None else f"{limit:.3f}",
+        "" if limit is None else f"{100 * stage.ms_per_frame / limit:.0f} %",
+    )
+
+
+def _look_first(stages: Sequence[StageFigures], limits: Mapping[str, float | None]) -> str:
+    """Name the stage furthest over its limit, or else the one that takes the most time."""
+    over = {
+        one.stage: one.ms_per_frame / limit
+        for one in stages
+        if (limit := limits.get(stage_gate(one.stage))) and one.ms_per_frame > limit
+    }
+    if over:
+        stage = max(over, key=lambda name: over[name])
+        return f"Look first at {stage}: {over[stage]:.2f} times its limit."
+    largest = max(stages, key=lambda one: one.share_percent)
+    return (
+        f"No stage is over a limit of its own; the largest is {largest.stage} "
+        f"with {largest.share_percent:.0f} % of the time."
+    )
+
+
+def _failures(failures: Mapping[str, str] | None) -> list[str]:
+    # One failure's reason already stands in the gate's line.
+    if not failures or len(failures) == 1:
+        return []
+    shown = sorted(failures)[:FAILURES_SHOWN]
+    lines = ["", f"Failed replays: {len(failures)}"]
+    lines += [f"  {name}: {' '.join(failures[name].split())}" for name in shown]
+    return lines + [f"  and {len(failures) - len(shown)} more"] * (len(failures) > len(shown))
+
+
+def _aligned(rows: Sequence[Row], names: int) -> list[str]:
+    """Lay out rows in columns; the first ``names`` are text, the others figures."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [
+        "  "
+        + "  ".join(
+            cell.ljust(width) if i < names else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

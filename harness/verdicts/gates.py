@@ -1,0 +1,146 @@
+"""Figures held against thresholds: one result for each gate, and none that passes unseen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.verdicts.accuracy import AccuracyReport, HeartRateGroup
+from harness.verdicts.latency import LatencyReport
+from harness.verdicts.thresholds import Case, Rule, Thresholds, find_rule
+
+# Gate names, as they stand in reports and as properties in JUnit files.
+MAE = "mae_bpm"
+SNR = "mean_snr_db"
+RTF = "real_time_factor"
+MS_PER_FRAME = "ms_per_frame"
+REPLAYED = "replayed"
+RULE = "rule"
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """One figure against one threshold.
+
+    ``figure`` is None where there was nothing to measure, ``threshold`` where none was set; such
+    a result has not passed. ``message`` is one line for a person.
+    """
+
+    gate: str
+    figure: float | None
+    threshold: float | None
+    passed: bool
+    message: str
+
+
+def group_gate(group: HeartRateGroup) -> str:
+    """Return the name of the gate on one group's mean absolute error."""
+    return f"{MAE}.{group.value}"
+
+
+def stage_gate(stage: str) -> str:
+    """Return the name of the gate on one stage's mean milliseconds a frame."""
+    return f"{MS_PER_FRAME}.{stage}"
+
+
+def gate_accuracy(
+    thresholds: Thresholds,
+    case: Case,
+    report: AccuracyReport,
+    failures: Mapping[str, str] | None = None,
+) -> tuple[GateResult, ...]:
+    """Hold the errors of a case against the rule for it.
+
+    Args:
+        thresholds: all rules.
+        case: what was replayed.
+        report: the recordings that gave a heart rate.
+        failures: for each recording whose replay failed, the reason; one is enough to fail.
+
+    Raises:
+        UserError: two rules match and neither is more specific.
+    """
+    rule = find_rule(thresholds.accuracy, case)
+    if rule is None:
+        return (_no_rule("accuracy", case), *_replayed(failures))
+    results = [*_replayed(failures)]
+    if rule.max_mae_bpm is not None:
+        figure, limit = report.overall.mae_bpm, rule.max_mae_bpm
+        results.append(_at_most(MAE, "mean absolute error", figure, limit, unit="bpm", rule=rule))
+    for group in HeartRateGroup:
+        if group.value in rule.max_group_mae_bpm:
+            figure, limit = report.groups[group].mae_bpm, rule.max_group_mae_bpm[group.value]
+            what = f"mean absolute error, {group.value} group"
+            results.append(_at_most(group_gate(group), what, figure, limit, unit="bpm", rule=rule))
+    if rule.min_mean_snr_db is not None:
+        results.append(_at_least_snr(report.overall.mean_snr_db, rule.min_mean_snr_db, rule))
+    return tuple(results)
+
+
+def gate_latency(
+    thresholds: Thresholds,
+    case: Case,
+    report: LatencyReport,
+    failures: Mapping[str, str] | None = None,
+) -> tuple[GateResult, ...]:
+    """Hold the times of a case against the rule for it; arguments as for ``gate_accuracy``.
+
+    Raises:
+        UserError: two rules match and neither is more specific.
+    """
+    rule = find_rule(thresholds.latency, case)
+    if rule is None:
+        return (_no_rule("latency", case), *_replayed(failures))
+    results = [*_replayed(failures)]
+    if rule.max_real_time_factor is not None:
+        figure, limit = report.real_time_factor, rule.max_real_time_factor
+        results.append(_at_most(RTF, "real-time factor", figure, limit, unit="", rule=rule))
+    ms_per_frame = {one.stage: one.ms_per_frame for one in report.stages}
+    for stage, limit in rule.max_stage_ms_per_frame.items():
+        what, figure = f"{stage}, mean of a frame", ms_per_frame.get(stage)
+        results.append(_at_most(stage_gate(stage), what, figure, limit, unit="ms", rule=rule))
+    return tuple(results)
+
+
+def _no_rule(section: str, case: Case) -> GateResult:
+    message = f"no {section} rule in the thresholds matches {case}; add one"
+    return GateResult(RULE, None, None, False, message)
+
+
+def _replayed(failures: Mapping[str, str] | None) -> list[GateResult]:
+    """Return nothing where every replay succeeded: that is no figure worth a line."""
+    if not failures:
+        return []
+    first = min(failures)
+    reason = " ".join(failures[first].split())
+    others = f"; and {len(failures) - 1} more" if len(failures) > 1 else ""
+    message = f"failed replays: {first}: {reason}{others}"
+    return [GateResult(REPLAYED, float(len(failures)), 0.0, False, message)]
+
+
+def _at_most(
+    gate: str, what: str, figure: float | None, limit: float, *, unit: str, rule: Rule
+) -> GateResult:
+    # Written so that a figure that is not a number fails.
+    passed = figure is not None and figure <= limit
+    message = _message(what, figure, "<=", limit, unit=unit, rule=rule)
+    return GateResult(gate, figure, limit, passed, message)
+
+
+def _at_least_snr(figure: float | None, limit: float, rule: Rule) -> GateResult:
+    passed = figure is not None and figure >= limit
+    message = _message("mean signal-to-noise ratio", figure, ">=", limit, unit="dB", rule=rule)
+    return GateResult(SNR, figure, limit, passed, message)
+
+
+def _message(
+    what: str, figure: float | None, relation: str, limit: float, *, unit: str, rule: Rule
+) -> str:
+    if figure is None:
+        found = "nothing was measured"
+    else:
+        # A figure just past its limit must not read as if it were equal to it.
+        alike = figure != limit and f"{figure:.4g}" == f"{limit:.4g}"
+        found = f"{figure if alike else format(figure, '.4g')} {unit}".rstrip()
+    wanted = f"{relation} {limit:.4g} {unit}".rstrip()
+    return f"{what}: {found}, must be {wanted} (rule for {rule})"
