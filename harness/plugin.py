@@ -59,7 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test per board, dataset and variant."""
-    if "case" in metafunc.fixturenames:
+    if "case_run" in metafunc.fixturenames:
         try:
             cases = metafunc.config.stash[BENCH].cases()
         except UserError as bad:

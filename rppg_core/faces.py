@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, NamedTuple, Type
+from typing import Any, Dict, List, Mapping, NamedTuple, Tuple, Type
 
 import cv2
 import numpy as np
@@ -42,7 +42,7 @@ class Detector(ABC):
     """Finds faces in one frame."""
 
     name: str
-    file_names: "tuple[str, ...]" = ()
+    file_names: Tuple[str, ...] = ()
 
     @abstractmethod
     def _find(self, rgb: np.ndarray) -> List[Face]:
@@ -228,7 +228,7 @@ def make_detector(name: str, files: Mapping[str, Path]) -> Detector:
     return made
 
 
-def _fit(rgb: np.ndarray, longest_px: int) -> "tuple[np.ndarray, float]":
+def _fit(rgb: np.ndarray, longest_px: int) -> Tuple[np.ndarray, float]:
     """The frame made no longer than `longest_px`, and the scale that did it."""
     scale = min(1.0, longest_px / max(rgb.shape[:2]))
     if scale == 1.0:

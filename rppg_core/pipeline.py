@@ -7,7 +7,7 @@ from array import array
 from collections import deque
 from dataclasses import asdict, dataclass, field
 from time import perf_counter_ns
-from typing import Any, Deque, Dict, List, Mapping, NamedTuple, Optional
+from typing import Any, Deque, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -85,7 +85,7 @@ class Result:
     derivative: np.ndarray
     lost: np.ndarray
     timings_ns: Dict[str, np.ndarray]
-    boxes: List["tuple[int, Optional[Box]]"]
+    boxes: List[Tuple[int, Optional[Box]]]
     searches: int
     sightings: int
 
@@ -132,7 +132,7 @@ class Pipeline:
         self._derivative = array("d")
         self._lost = array("b")
         self._timings = {stage: array("q") for stage in STAGES}
-        self._boxes: List[tuple[int, Optional[Box]]] = []
+        self._boxes: List[Tuple[int, Optional[Box]]] = []
         self._windows: List[Estimate] = []
         self._next_estimate_s: Optional[float] = None
 

@@ -6,7 +6,7 @@ comes from Coral's own packages; the PyPI project of that name is something else
 
 import importlib
 from pathlib import Path
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple, Tuple, Union
 
 from rppg_core.errors import ModelError, UserError
 
@@ -51,7 +51,7 @@ def make_interpreter(model: Union[str, Path], runtime: str = "auto", threads: in
     return Runtime(interpreter, name, _version(name))
 
 
-def _find_runtime(runtime: str) -> "tuple[str, Any]":
+def _find_runtime(runtime: str) -> Tuple[str, Any]:
     if runtime != "auto" and runtime not in RUNTIMES:
         raise UserError(f"unknown runtime '{runtime}'; there are auto, {', '.join(RUNTIMES)}")
     for name in RUNTIMES if runtime == "auto" else (runtime,):
@@ -68,7 +68,7 @@ def _version(name: str) -> str:
     found = getattr(importlib.import_module(package), "__version__", None)
     if found is None:
         try:
-            from importlib import metadata  # noqa: PLC0415 (Python 3.8 and later)
+            from importlib import metadata  # noqa: PLC0415 # novermin: 3.8 and later
 
             found = metadata.version(package.replace("_", "-"))
         except Exception:  # a version that cannot be told is no failure

@@ -6,7 +6,7 @@ from the card inside it, never from options.
 
 import hashlib
 from pathlib import Path
-from typing import Any, Dict, Union
+from typing import Any, Dict, Tuple, Union
 
 import numpy as np
 
@@ -55,7 +55,7 @@ class TSCAN:
         self._interpreter.invoke()
         return np.array(self._interpreter.get_tensor(self._output["index"])).reshape(self.window)
 
-    def _form(self) -> "tuple[int, str]":
+    def _form(self) -> Tuple[int, str]:
         card: Dict[str, Any] = self.card
         window, appearance = card.get("window"), card.get("appearance")
         if card.get("architecture") != "ts-can" or appearance not in (WINDOW_MEAN, PER_FRAME):
