@@ -69,7 +69,7 @@ class ResNetDetector(Detector):
     name = "resnet10-ssd"
     file_names = ("opencv_face_detector_uint8.pb", "opencv_face_detector.pbtxt")
     input_px = 300
-    mean_rgb = (123.0, 177.0, 104.0)
+    mean_bgr = (104.0, 177.0, 123.0)  # in the order of the blob, whatever the picture's
     least_score = 0.5
     margin = 0.25  # faces that fill the frame are found only with room around them
 
@@ -86,7 +86,7 @@ class ResNetDetector(Detector):
         inner = cv2.resize(rgb, (int(scale), int(scale)), interpolation=cv2.INTER_AREA)
         edge = (self.input_px - inner.shape[0]) // 2
         padded = cv2.copyMakeBorder(inner, edge, edge, edge, edge, cv2.BORDER_CONSTANT)
-        blob = cv2.dnn.blobFromImage(padded, mean=self.mean_rgb, swapRB=True)
+        blob = cv2.dnn.blobFromImage(padded, mean=self.mean_bgr, swapRB=True)
         self._net.setInput(blob)
         found = self._net.forward()[0, 0]
         span = padded.shape[0] / inner.shape[0]
@@ -233,8 +233,8 @@ def _fit(rgb: np.ndarray, longest_px: int) -> Tuple[np.ndarray, float]:
     scale = min(1.0, longest_px / max(rgb.shape[:2]))
     if scale == 1.0:
         return rgb, scale
-    size = (int(round(rgb.shape[1] * scale)), int(round(rgb.shape[0] * scale)))
-    return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), scale
+    width, height = (max(1, int(round(side * scale))) for side in (rgb.shape[1], rgb.shape[0]))
+    return cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA), scale
 
 
 def _suppress(faces: List[Face]) -> List[Face]:

@@ -128,6 +128,7 @@ class Pipeline:
         self._recent: Deque[Sample] = deque(maxlen=model.window)
         self._pending = 0
         self._run = 0
+        self._moved = False
         self._time_s = array("d")
         self._derivative = array("d")
         self._lost = array("b")
@@ -161,6 +162,7 @@ class Pipeline:
             if sample is None:
                 self._keep(0.0, lost=False)
             else:
+                self._moved = self._moved or bool(np.any(sample.difference))
                 self._recent.append(sample)
                 self._pending += 1
                 self._run += 1
@@ -173,6 +175,11 @@ class Pipeline:
         if not self._time_s:
             raise UserError("no frames were given")
         self._end_run()
+        if len(self._time_s) <= self._model.window:
+            raise PulseError(
+                f"{len(self._time_s)} frames are too short a recording for a heart rate; the "
+                f"model alone takes {self._model.window} and one before them"
+            )
         lost = np.array(self._lost, dtype=bool)
         if self._tracker.sightings == 0:
             raise NoFaceError(
@@ -184,6 +191,8 @@ class Pipeline:
                 f"the face is missing in {100 * lost.mean():.0f} % of the frames; "
                 "cut the recording to where it is visible"
             )
+        if not self._moved:
+            raise PulseError("every frame shows the same picture; it is a still, or it froze")
         time_s, derivative = np.array(self._time_s), np.array(self._derivative)
         with self._timed("postprocess"):
             wave = pulse_wave(derivative, time_s, self.settings.pulse)

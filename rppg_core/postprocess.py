@@ -60,7 +60,10 @@ class PulseSettings:
         """Refuse settings that cannot mean anything."""
         _check_band(self.low_hz, self.high_hz)
         _check_method(self.method)
-        if not (self.window_s * self.low_hz >= MIN_CYCLES and self.step_s > 0):
+        if not 0 < self.detrend_lambda < float("inf"):
+            raise PulseError(f"a detrending lambda of {self.detrend_lambda:g}; give more than 0")
+        cycles = self.window_s * self.low_hz
+        if not (MIN_CYCLES <= cycles < float("inf") and 0 < self.step_s < float("inf")):
             raise PulseError(
                 f"a window of {self.window_s:g} s every {self.step_s:g} s is unusable: it must "
                 f"span {MIN_CYCLES:g} periods of {self.low_hz:g} Hz and advance"

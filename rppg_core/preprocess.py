@@ -63,7 +63,8 @@ class Preprocessor:
         self._last_rgb: Optional[np.ndarray] = None
         self._last_small: Optional[np.ndarray] = None
         self._last_square: Optional[Square] = None
-        self._moments: Deque[Tuple[float, float, float]] = deque(maxlen=STATISTICS_FRAMES)
+        # Mean and mean square of each frame's difference, then of the frame itself.
+        self._moments: Deque[Tuple[float, ...]] = deque(maxlen=STATISTICS_FRAMES)
 
     def reset(self) -> None:
         """Forget the last frame: the next one starts a new run of frames."""
@@ -80,17 +81,24 @@ class Preprocessor:
         if before is None:
             return None
         difference = (small - before) / (small + before)
-        self._moments.append(
-            (float(np.mean(difference**2)), float(small.mean()), float(np.mean(small**2)))
-        )
+        self._moments.append((*_moments(difference), *_moments(small)))
         return Sample(difference, small)
 
     def standardise(
         self, differences: np.ndarray, frames: np.ndarray
     ) -> Tuple[np.ndarray, np.ndarray]:
         """(motion, appearance) of raw differences and frames, each (n, 36, 36, 3) float32."""
-        power, mean, square = np.mean(self._moments, axis=0)
-        deviation = max(float(square - mean**2), 0.0) ** 0.5
-        motion = differences / np.float32(max(power**0.5, MOTION_FLOOR))
-        appearance = (frames - np.float32(mean)) / np.float32(max(deviation, FRAME_FLOOR))
+        shift, shift_square, mean, square = np.mean(self._moments, axis=0).tolist()
+        motion = differences / np.float32(max(_deviation(shift, shift_square), MOTION_FLOOR))
+        appearance = (frames - np.float32(mean)) / np.float32(
+            max(_deviation(mean, square), FRAME_FLOOR)
+        )
         return motion.astype(np.float32), appearance.astype(np.float32)
+
+
+def _moments(values: np.ndarray) -> Tuple[float, float]:
+    return float(values.mean()), float(np.mean(values**2))
+
+
+def _deviation(mean: float, square: float) -> float:
+    return float(max(square - mean**2, 0.0) ** 0.5)

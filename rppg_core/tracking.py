@@ -25,7 +25,7 @@ class TrackSettings:
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot mean anything."""
-        if self.detect_every_frames < 1 or not self.hold_s >= 0:
+        if self.detect_every_frames < 1 or not 0 <= self.hold_s < float("inf"):
             raise UserError("detect every 1 frame or more, and hold for 0 s or more")
 
 

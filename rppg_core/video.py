@@ -19,6 +19,7 @@ from rppg_core.errors import VideoError
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".ppm")
 SMALLEST_STEP_S = 0.001  # a repeated timestamp is moved on by this much
 LARGEST_REWIND_S = 1.0  # a clock that falls back further than this is broken, not jittery
+MOST_MOVED = 0.5  # with a larger share of timestamps moved, there is no clock to speak of
 MISSING_SHARE = 0.02  # a file that yields fewer of its declared frames than this is truncated
 LENGTH_TOLERANCE_FRAMES = 3  # label rows and video frames may differ by this many
 TIMES_FILE = "timestamps.txt"
@@ -46,8 +47,15 @@ class FrameSource(ABC):
         """Frames in order, with strictly increasing times."""
         last_s = -float("inf")
         number = 0
+        shape: Tuple[int, ...] = ()
         for read_s, rgb in self._read():
             time_s = read_s
+            shape = shape or rgb.shape
+            if rgb.shape != shape:
+                raise VideoError(
+                    f"{self}: frame {number} is {rgb.shape[1]} x {rgb.shape[0]} px, the ones "
+                    f"before are {shape[1]} x {shape[0]}; cut or scale it to one size"
+                )
             if time_s <= last_s:
                 if last_s - time_s > LARGEST_REWIND_S:
                     raise VideoError(
@@ -61,6 +69,11 @@ class FrameSource(ABC):
             number += 1
         if number == 0:
             raise VideoError(f"{self}: no frame could be decoded; is it a video?")
+        if self.moved_timestamps > MOST_MOVED * number:
+            raise VideoError(
+                f"{self}: there are no frame times in it ({self.moved_timestamps} of {number} "
+                "repeat or fall back); put it into an mp4 or mkv, or give its frame times"
+            )
 
     @abstractmethod
     def _read(self) -> Iterator[Tuple[float, np.ndarray]]:
@@ -87,12 +100,16 @@ def open_source(
     `times_s` (one per frame) replaces the medium's own clock; `fps` is only for a folder of images
     that carries no clock. Raises VideoError with one line when the source cannot be used.
     """
-    if isinstance(source, int) or (isinstance(source, str) and source.isdigit()):
+    if isinstance(source, int) or (isinstance(source, str) and source.isdecimal()):
         return Camera(int(source))
     path = Path(source)
-    if path.is_dir():
-        return ImageFolder(path, times_s, fps)
-    return VideoFile(path, times_s, threads)
+    try:
+        if path.is_dir():
+            return ImageFolder(path, times_s, fps)
+        return VideoFile(path, times_s, threads)
+    except (OSError, ValueError) as bad:  # a name too long, a NUL in it, a folder that is barred
+        reason = getattr(bad, "strerror", None) or bad
+        raise VideoError(f"{str(path)!r}: cannot be opened ({reason})") from None
 
 
 class VideoFile(FrameSource):
@@ -102,12 +119,13 @@ class VideoFile(FrameSource):
         self, path: Path, times_s: Optional[Sequence[float]] = None, threads: int = 1
     ) -> None:
         self.path = path
-        self._times_s = None if times_s is None else [float(t) for t in times_s]
+        self._times_s = None if times_s is None else _finite(times_s, path)
         if not path.is_file():
             raise VideoError(f"{path}: no such video")
         if path.stat().st_size == 0:
             raise VideoError(f"{path}: the file is empty; fetch or record it again")
-        self._capture = _open_capture(str(path), threads)
+        # An absolute path: FFmpeg takes what stands before a colon for a protocol.
+        self._capture = _open_capture(str(path.absolute()), threads)
         if not self._capture.isOpened() or self._capture.get(cv2.CAP_PROP_FRAME_WIDTH) < 1:
             raise VideoError(
                 f"{path}: no video stream in it can be decoded; "
@@ -193,18 +211,18 @@ class ImageFolder(FrameSource):
 
     def _clock(self, times_s: Optional[Sequence[float]], fps: Optional[float]) -> List[float]:
         if times_s is not None:
-            return [float(t) for t in times_s]
+            return _finite(times_s, self.folder)
         listed = self.folder / TIMES_FILE
         if listed.is_file():
             try:
-                return [float(line) for line in listed.read_text().split()]
+                return _finite([float(line) for line in listed.read_text().split()], listed)
             except ValueError as bad:
                 raise VideoError(f"{listed}: one time in seconds per line, please: {bad}") from None
         named = [_clock_reading_s(p.stem) for p in self._images]
         readings = [t for t in named if t is not None]
         if len(readings) == len(named):
             return [t - readings[0] for t in readings]
-        if fps is None or not fps > 0:
+        if fps is None or not 0 < fps < float("inf"):
             raise VideoError(
                 f"{self.folder}: the images carry no times; add {TIMES_FILE} "
                 "(one time in s per line) or give the frame rate"
@@ -258,12 +276,19 @@ def _open_capture(path: str, threads: int) -> Any:
     return capture
 
 
+def _finite(times_s: Sequence[float], whose: Path) -> List[float]:
+    given = [float(t) for t in times_s]
+    if not np.all(np.isfinite(given)):
+        raise VideoError(f"{whose}: a frame time that is no finite number; mend its labels")
+    return given
+
+
 def _natural_key(path: Path) -> List[Any]:
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)]
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.name)]
 
 
 def _clock_reading_s(stem: str) -> Optional[float]:
-    match = re.search(r"(\d+)$", stem)
+    match = re.search(r"([1-9]\d*)$", stem)  # padded with zeros it is a frame number
     if match:
         for digits, unit_s in CLOCK_DIGITS:
             if len(match.group(1)) >= digits:
