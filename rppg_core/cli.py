@@ -31,6 +31,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
     except UserError as bad:
         sys.stderr.write(f"rppg: {bad}\n")
         return 2
+    except OSError as bad:
+        sys.stderr.write(f"rppg: {bad.filename or 'output'}: {bad.strerror}\n")
+        return 2
     except KeyboardInterrupt:
         return 130
 

@@ -132,9 +132,9 @@ class HaarDetector(Detector):
     """Viola-Jones cascade that ships with OpenCV 4; needs no file."""
 
     name = "haar"
-    longest_px = 320
-    neighbours = 6
-    smallest_px = 28
+    longest_px = 240
+    neighbours = 4
+    smallest_px = 24
 
     def __init__(self, files: Mapping[str, Path]) -> None:
         folder = getattr(
@@ -151,7 +151,7 @@ class HaarDetector(Detector):
 
     def _find(self, rgb: np.ndarray) -> List[Face]:
         small, scale = _fit(rgb, self.longest_px)
-        grey = cv2.equalizeHist(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
+        grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
         least = (self.smallest_px, self.smallest_px)
         boxes, counts = self._cascade.detectMultiScale2(
             grey, scaleFactor=1.1, minNeighbors=self.neighbours, minSize=least

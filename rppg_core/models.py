@@ -6,6 +6,7 @@ recursively), then in the cache. A file counts only if its SHA-256 is the expect
 
 import contextlib
 import hashlib
+import http.client
 import os
 import subprocess
 import sys
@@ -176,10 +177,11 @@ def fetch(name: str) -> Dict[str, Path]:
         try:
             with urllib.request.urlopen(file.address, timeout=FETCH_TIMEOUT_S) as answer:
                 content = answer.read(file.size_bytes + 1)
-        except (OSError, ValueError) as bad:
+        except (OSError, ValueError, http.client.HTTPException) as bad:
+            reason = " ".join(str(bad).split())
             raise ModelError(
-                f"cannot fetch {file.address} ({bad}); fetch it elsewhere and name its folder in "
-                f"{SEARCH_PATH}"
+                f"cannot fetch {file.address} ({reason}); fetch it elsewhere and name its folder "
+                f"in {SEARCH_PATH}"
             ) from None
         if hashlib.sha256(content).hexdigest() != file.sha256:
             raise ModelError(f"{file.address} is not the expected file (SHA-256); nothing was kept")

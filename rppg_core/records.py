@@ -147,6 +147,8 @@ def parse_record(content: Mapping[str, Any]) -> Record:
                 timings_ns={},
                 raw=content,
             )
+        if content["status"] != OK:
+            raise UserError(f"a record of status {content['status']!r}; replay it again")
         result = content["result"]
         times_s = np.asarray(result["time_s"], dtype=np.float64)
         timings = {s: np.asarray(result["timings_ns"][s], dtype=np.int64) for s in STAGES}
@@ -156,15 +158,22 @@ def parse_record(content: Mapping[str, Any]) -> Record:
             recording=content["recording"],
             status=OK,
             error=None,
-            bpm=float(result["bpm"]),
-            snr_db=float(result["snr_db"]),
-            duration_s=float(result["duration_s"]),
+            bpm=_number(result, "bpm"),
+            snr_db=_number(result, "snr_db"),
+            duration_s=_number(result, "duration_s"),
             times_s=times_s,
             timings_ns=timings,
             raw=content,
         )
     except (KeyError, TypeError, ValueError) as bad:
         raise UserError(f"a record without a usable {bad}; replay it again") from None
+
+
+def _number(result: Mapping[str, Any], name: str) -> float:
+    value = result[name]
+    if not isinstance(value, (int, float)) or not np.isfinite(value):
+        raise ValueError(f"{name}: {value!r} is no finite number")
+    return float(value)
 
 
 def _cpu_model() -> str:

@@ -6,6 +6,7 @@ Recordings are replayed at full speed. Progress goes to stdout, one JSON object 
 0 every recording gave a heart rate, 1 some failed (their records say why), 2 the job is unusable.
 """
 
+import errno
 import hashlib
 import json
 import sys
@@ -35,6 +36,7 @@ from rppg_core.video import Frame, FrameSource, open_source
 
 JOB_SCHEMA = "rppg-job/1"
 PROGRESS_EVERY_S = 0.5
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 EXIT_OK, EXIT_SOME_FAILED, EXIT_UNUSABLE = 0, 1, 2
 
 
@@ -72,6 +74,10 @@ def parse_job(content: Any) -> Job:
             times = entry.get("times_s")
             clock = None if times is None else tuple(float(t) for t in times)
             items.append(Item(str(entry["id"]), str(entry["path"]), clock))
+        ids = [item.id for item in items]
+        if len(set(ids)) < len(ids):
+            twice = next(name for name in ids if ids.count(name) > 1)
+            raise UserError(f"the job names the recording {twice!r} more than once")
         threads = int(content.get("threads", 1))
         if threads < 1:
             raise UserError(f"{threads} threads are none; give 1 or more")
@@ -195,7 +201,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
     except UserError as bad:
         sys.stderr.write(f"replay: {bad}\n")
     except OSError as bad:
-        sys.stderr.write(f"replay: {bad.filename or ''}: {bad.strerror}; is the disk full?\n")
+        remedy = "; make room on the disk" if bad.errno in NO_ROOM else ""
+        sys.stderr.write(f"replay: {bad.filename or 'a record'}: {bad.strerror}{remedy}\n")
     return EXIT_UNUSABLE
 
 

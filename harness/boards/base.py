@@ -1,0 +1,98 @@
+"""What every board can do, whatever it is reached by."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import rppg_core
+
+PACKAGE_ROOT = Path(rppg_core.__file__).parent
+"""The folder whose ``replay`` module a board runs."""
+
+EventHandler = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class PutReport:
+    """What a transfer did: where each path lies on the board, and what had to be sent for it."""
+
+    board_paths: Mapping[Path, str] = field(default_factory=dict)
+    files: int = 0
+    sent_files: int = 0
+    sent_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class ReplayResult:
+    """A replay that ran to its end: 0 all recordings ok, 1 some failed, 2 the job is unusable.
+
+    With status 0 and 1 there is one record for every recording of the job, in the job's order;
+    with 2 there may be fewer, and ``stderr_tail`` ends with the reason.
+    """
+
+    exit_status: int
+    records: list[dict[str, Any]]
+    stderr_tail: str
+
+
+class Board(ABC):
+    """A hardware target. Not thread-safe: one caller at a time.
+
+    Methods raise ``UserError`` for what a person must mend in ``boards.yaml`` or on the host and
+    ``BoardError`` for what the board did; after either the board can be closed and used again.
+    """
+
+    kind: str
+
+    def __init__(self, name: str, *, threads: int = 1, runtime: str = "auto") -> None:
+        self.name = name
+        self.threads = threads
+        self.runtime = runtime
+
+    @abstractmethod
+    def connect(self) -> None:
+        """Make the board ready for the other methods; a second call does nothing."""
+
+    @abstractmethod
+    def facts(self) -> dict[str, Any]:
+        """Machine, kernel, Python, processor and memory of the board (see ``agent.facts``)."""
+
+    @abstractmethod
+    def deploy(self) -> PutReport:
+        """Put the pipeline on the board, as far as it is not there already."""
+
+    @abstractmethod
+    def put(self, paths: Iterable[Path]) -> PutReport:
+        """Make files, or folders of images, readable on the board; send only what it lacks."""
+
+    @abstractmethod
+    def replay(
+        self, job: Mapping[str, Any], on_event: EventHandler, timeout_s: float
+    ) -> ReplayResult:
+        """Run a job whose paths are the board's, passing on its events as they come.
+
+        The board chooses ``out_dir``. ``on_event`` must return within seconds: the board takes a
+        silent host for a dead one. When this returns or raises, the replay no longer runs; a
+        ``BoardError`` raised here carries the records that had arrived.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the board; safe to call twice, and on a board that never connected."""
+
+    def __enter__(self) -> Board:
+        self.connect()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,198 @@
+"""Putting on a board what it lacks: files by their content, folders as trees of links to them."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import re
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.boards.base import PutReport
+from harness.boards.digests import Digests
+from harness.boards.errors import BoardError
+from rppg_core.errors import UserError
+
+LEFT_OUT = ("lightening", "__pycache__")
+"""Folders of the pipeline's package that a board has no use for."""
+BLOCK_BYTES = 4096
+"""A file takes up whole blocks."""
+RESERVE_BYTES = 16 * 2**20
+"""Space that must be left for records and compiled Python."""
+_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,16}")
+
+
+Ask = Callable[[dict[str, Any], str], dict[str, Any]]
+"""Sends a request to the agent, with what is being done; raises ``BoardError``."""
+Send = Callable[[Path, str], int]
+"""Copies a file to a path on the board, returns its bytes; ``OSError`` if the board refuses."""
+
+
+@dataclass
+class _Wanted:
+    """The files and trees of one transfer, each content once."""
+
+    files: list[tuple[str, str, int]] = field(default_factory=list)
+    sources: list[Path] = field(default_factory=list)
+    trees: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+    _index: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def add(self, path: Path, digests: Digests) -> int:
+        try:
+            sha256, size_bytes = digests.sha256(path)
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+        suffix = path.suffix if _SUFFIX.fullmatch(path.suffix) else ""
+        index = self._index.setdefault((sha256, suffix), len(self.files))
+        if index == len(self.files):
+            self.files.append((sha256, suffix, size_bytes))
+            self.sources.append(path)
+        return index
+
+    def add_tree(self, members: Mapping[str, Path], digests: Digests) -> str:
+        """Return the tree's id: the hash of its names and their contents."""
+        entries = [(name, self.add(path, digests)) for name, path in sorted(members.items())]
+        listing = json.dumps([(name, self.files[index][0]) for name, index in entries])
+        tree = hashlib.sha256(listing.encode("ascii")).hexdigest()
+        self.trees[tree] = entries
+        return tree
+
+
+class Store:
+    """The store in a board's work folder, seen from the host."""
+
+    def __init__(self, *, board: str, workdir: str, ask: Ask, send: Send, digests: Digests) -> None:
+        self._ask = ask
+        self._send_file = send
+        self._board = board
+        self._workdir = workdir
+        self._digests = digests
+
+    def put(self, paths: Iterable[Path]) -> PutReport:
+        """Put files and folders of images; a folder keeps its file names, a file does not."""
+        wanted = _Wanted()
+        places: dict[Path, tuple[str, str]] = {}
+        for path in paths:
+            if path.is_dir():
+                places[path] = ("trees", wanted.add_tree(_images(path), self._digests))
+            else:
+                sha256, suffix, _ = wanted.files[wanted.add(path, self._digests)]
+                places[path] = ("store", sha256 + suffix)
+        return self._transfer(wanted, places, "sending files")
+
+    def put_package(self, package: Path) -> PutReport:
+        """Put a Python package; its board path is the folder to import it from."""
+        wanted = _Wanted()
+        members = {
+            path.relative_to(package.parent).as_posix(): path
+            for path in package.rglob("*")
+            if path.is_file() and not set(path.relative_to(package).parts) & set(LEFT_OUT)
+        }
+        if not members:
+            raise UserError(f"{package}: no such package to deploy")
+        tree = wanted.add_tree(members, self._digests)
+        return self._transfer(wanted, {package: ("trees", tree)}, "deploying the pipeline")
+
+    def _transfer(
+        self, wanted: _Wanted, places: Mapping[Path, tuple[str, str]], doing: str
+    ) -> PutReport:
+        self._digests.save()
+        answer = self._sync(wanted, {}, doing)
+        missing: list[int] = answer["missing"]
+        sent_bytes = 0
+        if missing:
+            self._check_space(wanted, answer, doing)
+            arrived, sent_bytes = self._send(wanted, answer, doing)
+            answer = self._sync(wanted, arrived, doing)
+            if answer["missing"]:
+                damaged = wanted.sources[answer["missing"][0]]
+                raise self._failed(
+                    f"{damaged} arrived damaged, or changed on the way", doing, retryable=True
+                )
+        return PutReport(
+            board_paths={
+                path: f"{answer['root']}/{kind}/{name}" for path, (kind, name) in places.items()
+            },
+            files=len(wanted.files),
+            sent_files=len(missing),
+            sent_bytes=sent_bytes,
+        )
+
+    def _sync(self, wanted: _Wanted, arrived: Mapping[str, int], doing: str) -> dict[str, Any]:
+        request = {
+            "op": "sync",
+            "root": self._workdir,
+            "arrived": [[name, *wanted.files[index][:2]] for name, index in arrived.items()],
+            "files": wanted.files,
+            "trees": wanted.trees,
+        }
+        return self._ask(request, doing)
+
+    def _send(
+        self, wanted: _Wanted, plan: Mapping[str, Any], doing: str
+    ) -> tuple[dict[str, int], int]:
+        """Send what is missing; on any failure nothing half-sent stays on the board."""
+        transfer = uuid.uuid4().hex
+        arrived: dict[str, int] = {}
+        sent_bytes = 0
+        try:
+            for index in plan["missing"]:
+                name = f"{transfer}-{index}"
+                arrived[name] = index
+                sent_bytes += self._send_file(
+                    wanted.sources[index], f"{plan['root']}/incoming/{name}"
+                )
+        except KeyboardInterrupt:
+            self._discard(arrived, doing)
+            raise
+        except OSError as error:
+            self._discard(arrived, doing)
+            # SFTP has no code for a full disk, so the board is asked.
+            self._check_space(wanted, self._sync(wanted, {}, doing), doing, refused=error)
+            raise self._failed(
+                f"the board refused {wanted.sources[index]} ({error})", doing, retryable=False
+            ) from error
+        return arrived, sent_bytes
+
+    def _discard(self, arrived: Iterable[str], doing: str) -> None:
+        request = {"op": "discard", "root": self._workdir, "names": list(arrived)}
+        self._ask(request, doing)
+
+    def _check_space(
+        self,
+        wanted: _Wanted,
+        plan: Mapping[str, Any],
+        doing: str,
+        refused: OSError | None = None,
+    ) -> None:
+        missing = [wanted.files[index][2] for index in plan["missing"]]
+        needed = sum(size + BLOCK_BYTES for size in missing) + RESERVE_BYTES
+        full = refused is not None and refused.errno in (errno.ENOSPC, errno.EDQUOT)
+        if full or plan["free_bytes"] < needed:
+            raise self._failed(
+                f"no space in {plan['root']}: {_megabytes(needed)} needed, "
+                f"{_megabytes(plan['free_bytes'])} free",
+                doing,
+                retryable=False,
+                hint=f"free some there (all of {plan['root']}/store can be deleted), "
+                "or set 'workdir' of this board to a larger disk",
+            )
+
+    def _failed(self, message: str, doing: str, *, retryable: bool, hint: str = "") -> BoardError:
+        return BoardError(message, board=self._board, doing=doing, retryable=retryable, hint=hint)
+
+
+def _images(folder: Path) -> dict[str, Path]:
+    """Return the files of a folder of images by name; names stay, for their order means time."""
+    files = {path.name: path for path in folder.iterdir() if path.is_file()}
+    if not files:
+        raise UserError(f"{folder}: holds no files")
+    return files
+
+
+def _megabytes(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.1f} MB"

@@ -1,0 +1,158 @@
+"""A board over SSH: deploys by content, and leaves nothing running."""
+
+from __future__ import annotations
+
+import shlex
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.boards.base import PACKAGE_ROOT, Board, EventHandler, PutReport, ReplayResult
+from harness.boards.deploy import Store
+from harness.boards.digests import Digests
+from harness.boards.errors import BoardError
+from harness.boards.replaying import ANSWER_S, run_replay
+from harness.boards.ssh_link import SshLink, SshTarget
+from harness.boards.wire import AgentCall, Deadline, Wire, agent_arguments
+
+DEFAULT_WORKDIR = "~/.cache/rppg-bench"
+VERIFY_S = 3600.0
+"""Time the board has to hash what it was sent: 1.5 GB takes some 30 s on a Cortex-A53."""
+
+
+class RemoteBoard(Board):
+    """What all boards reached over SSH share; ``python`` and ``workdir`` may begin with ~/."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        python: str,
+        workdir: str,
+        threads: int,
+        runtime: str,
+        package_root: Path,
+    ) -> None:
+        super().__init__(name, threads=threads, runtime=runtime)
+        self._python = python
+        self._workdir = workdir
+        self._package_root = package_root
+        self._python_path: str | None = None
+        self._open: SshLink | None = None
+        self._store = Store(
+            board=name,
+            workdir=workdir,
+            ask=self._ask,
+            send=self._send,
+            digests=Digests(),
+        )
+
+    @abstractmethod
+    def _find(self) -> SshTarget:
+        """Return where the board answers, having brought it up if that is this board's way."""
+
+    @property
+    def _link(self) -> SshLink:
+        if self._open is None:
+            raise BoardError("not connected", board=self.name, doing="calling it", retryable=True)
+        return self._open
+
+    def connect(self) -> None:
+        """Open the connection, checking both sides' keys."""
+        if self._open is not None and self._open.is_open:
+            return
+        self.close()
+        try:
+            link = SshLink(self.name, self._find())
+            link.open()
+        except BaseException:
+            self.close()
+            raise
+        self._open = link
+
+    def facts(self) -> dict[str, Any]:
+        """Return what identifies the board."""
+        answer = self._ask({"op": "facts"}, "asking for its facts")
+        return answer["facts"]  # type: ignore[no-any-return]
+
+    def deploy(self) -> PutReport:
+        """Put the pipeline's package on the board."""
+        report = self._store.put_package(self._package_root)
+        self._python_path = report.board_paths[self._package_root]
+        return report
+
+    def put(self, paths: Iterable[Path]) -> PutReport:
+        """Put files and folders of images on the board."""
+        return self._store.put(paths)
+
+    def replay(
+        self, job: Mapping[str, Any], on_event: EventHandler, timeout_s: float
+    ) -> ReplayResult:
+        """Run a job on the board; see ``Board.replay``. Deploys first if that was not done."""
+        if self._python_path is None:
+            self.deploy()
+        request = {
+            "op": "replay",
+            "root": self._workdir,
+            "job": dict(job),
+            "python_path": self._python_path,
+            "module": f"{self._package_root.name}.replay",
+            "timeout_s": timeout_s,
+        }
+        return run_replay(self._open_wire, self._link.fetch, request, on_event, self.name)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+    def _ask(self, request: dict[str, Any], doing: str) -> dict[str, Any]:
+        call = AgentCall(self._open_wire(request, doing), board=self.name, doing=doing)
+        try:
+            call.send(request, Deadline(ANSWER_S))
+            limit_s = VERIFY_S if request["op"] == "sync" else ANSWER_S
+            return call.answer("done", Deadline(limit_s))
+        finally:
+            call.close()
+
+    def _send(self, path: Path, board_path: str) -> int:
+        return self._link.send(path, board_path)
+
+    def _open_wire(self, request: dict[str, Any], doing: str = "replaying") -> Wire:
+        python = shlex.quote(self._python)
+        if self._python.startswith("~/"):
+            python = '"$HOME"' + shlex.quote(self._python[1:])
+        arguments = " ".join(map(shlex.quote, agent_arguments(request)))
+        return self._link.start(f"{python} {arguments}", doing)
+
+
+class SshBoard(RemoteBoard):
+    """A board that is there, at an address."""
+
+    kind = "ssh"
+
+    def __init__(
+        self,
+        name: str,
+        target: SshTarget,
+        *,
+        python: str = "python3",
+        workdir: str = DEFAULT_WORKDIR,
+        threads: int = 1,
+        runtime: str = "auto",
+        package_root: Path = PACKAGE_ROOT,
+    ) -> None:
+        super().__init__(
+            name,
+            python=python,
+            workdir=workdir,
+            threads=threads,
+            runtime=runtime,
+            package_root=package_root,
+        )
+        self._target = target
+
+    def _find(self) -> SshTarget:
+        return self._target

@@ -1,0 +1,297 @@
+"""The SSH connection to a board (fabric): checked host keys and a deadline on every step."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import select
+import shlex
+import socket
+import stat
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import fabric
+import paramiko
+from paramiko.ssh_exception import (
+    AuthenticationException,
+    BadHostKeyException,
+    PasswordRequiredException,
+    SSHException,
+)
+
+from harness.boards.errors import BoardError
+from harness.boards.wire import Deadline, Wire, WireLostError
+from rppg_core.errors import UserError
+
+SSH_PORT = 22
+KEEPALIVE_S = 10
+LINK_DEAD_S = 25.0
+"""A link that does not acknowledge what was sent for so long is given up."""
+STALL_S = 30.0
+"""Longest wait for one step of a file transfer, or for a channel to open."""
+READ_BYTES = 1 << 16
+
+# Without a handler, paramiko's thread would print tracebacks of errors that are raised here too.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+
+
+@dataclass(frozen=True)
+class SshTarget:
+    """Whom to connect to, and as whom; without a key, the agent's and the user's are tried."""
+
+    host: str
+    user: str
+    port: int = SSH_PORT
+    key: Path | None = None
+    known_hosts: Path = Path("~/.ssh/known_hosts")
+    connect_timeout_s: float = 10.0
+
+
+class SshLink:
+    """One connection; all its errors say which board and what was being done.
+
+    ``~/.ssh/config`` is not read, and with a key given neither an agent nor other keys are used:
+    what the inventory says is all there is.
+    """
+
+    def __init__(self, board: str, target: SshTarget) -> None:
+        self.address = f"{target.host}:{target.port}"
+        self._board = board
+        self._host = target.host
+        self._port = target.port
+        self._user = target.user
+        self._key = target.key.expanduser() if target.key else None
+        self._known_hosts = target.known_hosts.expanduser()
+        self._connect_timeout_s = target.connect_timeout_s
+        self._connection: fabric.Connection | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether the connection is up, as far as is known without using it."""
+        return self._connection is not None and bool(self._connection.is_connected)
+
+    def open(self) -> None:
+        """Connect, and check both sides' keys."""
+        self.close()
+        if self._key is not None and not self._key.is_file():
+            raise UserError(f"{self._board}: there is no key {self._key}; correct 'key'")
+        opened = self._open_socket()
+        connection = fabric.Connection(
+            self._host,
+            user=self._user,
+            port=self._port,
+            config=fabric.Config(overrides={"load_ssh_configs": False}),
+            connect_timeout=self._connect_timeout_s,
+            connect_kwargs={
+                "sock": opened,
+                "key_filename": [str(self._key)] if self._key else [],
+                "allow_agent": self._key is None,
+                "look_for_keys": self._key is None,
+                "banner_timeout": self._connect_timeout_s,
+                "auth_timeout": self._connect_timeout_s,
+                "channel_timeout": STALL_S,
+            },
+        )
+        connection.client.set_missing_host_key_policy(_Refuse())
+        with contextlib.suppress(FileNotFoundError):
+            connection.client.load_system_host_keys(str(self._known_hosts))
+        try:
+            with self._explained():
+                connection.open()
+        except BaseException:
+            connection.client.close()
+            opened.close()
+            raise
+        connection.transport.set_keepalive(KEEPALIVE_S)
+        self._connection = connection
+
+    def close(self) -> None:
+        """Close the connection, if there is one; never raises."""
+        if self._connection is not None:
+            with contextlib.suppress(OSError, EOFError, SSHException):
+                self._connection.close()
+            self._connection = None
+
+    def start(self, command: str, doing: str) -> Wire:
+        """Start a command of the board's shell."""
+        with self._using(doing) as connection:
+            channel = connection.create_session()
+            channel.settimeout(STALL_S)
+            channel.exec_command(command)
+        return SshWire(channel)
+
+    def send(self, path: Path, board_path: str) -> int:
+        """Copy a file to the board and return its bytes; ``OSError`` if the board refuses it."""
+        with path.open("rb") as source, self._using("sending files") as connection:
+            connection.sftp().get_channel().settimeout(STALL_S)
+            return int(connection.sftp().putfo(source, board_path).st_size or 0)
+
+    def fetch(self, board_path: str) -> bytes:
+        """Return the content of a file; ``OSError`` if there is none."""
+        with self._using("fetching records") as connection:
+            connection.sftp().get_channel().settimeout(STALL_S)
+            with connection.sftp().open(board_path, "rb") as source:
+                if not stat.S_ISREG(source.stat().st_mode or 0):
+                    raise OSError("not a file")
+                source.prefetch()
+                data: bytes = source.read()
+        return data
+
+    @contextlib.contextmanager
+    def _using(self, doing: str) -> Iterator[fabric.Connection]:
+        """Let through what the board refuses (``OSError``); a link that broke is another thing."""
+        if self._connection is None:
+            raise self._failed(f"not connected to {self.address}", doing)
+        try:
+            yield self._connection
+        except TimeoutError as error:
+            raise self._lost(f"no answer within {STALL_S:.0f} s", doing) from error
+        except (SSHException, EOFError, ConnectionError) as error:
+            raise self._lost(str(error) or type(error).__name__, doing) from error
+        except OSError as error:
+            if not self.is_open:
+                raise self._lost(str(error), doing) from error
+            raise
+
+    def _lost(self, reason: str, doing: str) -> BoardError:
+        return self._failed(f"the connection to {self.address} was lost ({reason})", doing)
+
+    def _failed(self, message: str, doing: str, hint: str = "") -> BoardError:
+        return BoardError(message, board=self._board, doing=doing, retryable=True, hint=hint)
+
+    def _open_socket(self) -> socket.socket:
+        """Connect by TCP, so that a name, a refusal and silence are told apart."""
+        hint = "is it powered and on the network?"
+        try:
+            opened = socket.create_connection((self._host, self._port), self._connect_timeout_s)
+        except (socket.gaierror, UnicodeError) as error:
+            raise UserError(
+                f"{self._board}: no such host {self._host!r}; correct 'host' of this board"
+            ) from error
+        except TimeoutError as error:
+            raise self._unanswered(hint) from error
+        except OSError as error:
+            raise self._failed(
+                f"{self.address} cannot be reached ({error.strerror})",
+                "connecting",
+                "is its SSH server running?" if isinstance(error, ConnectionError) else hint,
+            ) from error
+        if sys.platform == "linux":
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(LINK_DEAD_S * 1000))
+        return opened
+
+    def _unanswered(self, hint: str) -> BoardError:
+        return self._failed(
+            f"no answer from {self.address} within {self._connect_timeout_s:g} s",
+            "connecting",
+            hint,
+        )
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what SSH says about keys and silence into what a person can do about it."""
+        scan = f"ssh-keyscan -p {self._port} {shlex.quote(self._host)}"
+        known = shlex.quote(str(self._known_hosts))
+        entry = self._host if self._port == SSH_PORT else f"[{self._host}]:{self._port}"
+        try:
+            yield
+        except _UnknownHostKeyError as error:
+            raise UserError(
+                f"{self._board}: {self.address} is not in {self._known_hosts}; "
+                f"if its key really is {error}, add it: {scan} >> {known}"
+            ) from error
+        except BadHostKeyException as error:
+            raise UserError(
+                f"{self._board}: {self.address} shows another host key than {self._known_hosts} "
+                f"has ({error.key.fingerprint}); if the board was set up anew, remove the old one: "
+                f"ssh-keygen -f {known} -R {shlex.quote(entry)}"
+            ) from error
+        except PasswordRequiredException as error:
+            raise UserError(
+                f"{self._board}: the key {self._key} has a passphrase; "
+                "add it to ssh-agent and leave 'key' out"
+            ) from error
+        except AuthenticationException as error:
+            raise self._refused() from error
+        except (TimeoutError, EOFError, OSError) as error:
+            raise self._unanswered(f"is it an SSH server? ({error or 'closed'})") from error
+        except SSHException as error:
+            raise self._unsecured(error) from error
+        except ValueError as error:  # what paramiko makes of a file that is no key
+            raise UserError(f"{self._board}: {self._key} is no private key ({error})") from error
+
+    def _refused(self) -> UserError:
+        shown = f"the key {self._key}" if self._key else "every key of the agent and ~/.ssh"
+        return UserError(
+            f"{self._board}: {self._user}@{self.address} refuses {shown}; add the public half "
+            "to ~/.ssh/authorized_keys there, or correct 'user' and 'key'"
+        )
+
+    def _unsecured(self, error: SSHException) -> Exception:
+        text = str(error)
+        if "No authentication methods" in text:  # there was no key to try
+            return self._refused()
+        if "banner" in text or "Timeout" in text or "No existing session" in text:
+            return self._unanswered("something accepts connections there, is it an SSH server?")
+        if self._key and ("key" in text or "OPENSSH" in text) and "file" in text:
+            return UserError(f"{self._board}: {self._key} is no private key ({text})")
+        return self._failed(f"no SSH session with {self.address} ({text})", "connecting")
+
+
+class _UnknownHostKeyError(SSHException):  # type: ignore[misc]
+    pass
+
+
+class _Refuse(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]
+    """Like ``RejectPolicy``, with an error that can be told from others."""
+
+    def missing_host_key(self, client: object, hostname: str, key: paramiko.PKey) -> None:
+        raise _UnknownHostKeyError(f"{key.get_name()} {key.fingerprint}")
+
+
+class SshWire(Wire):
+    """A process at the other end of an SSH channel."""
+
+    def __init__(self, channel: paramiko.Channel) -> None:
+        self._channel = channel
+
+    def send(self, data: bytes, deadline: Deadline) -> None:
+        """Write to the process."""
+        self._channel.settimeout(deadline.left_s)
+        try:
+            self._channel.sendall(data)
+        except TimeoutError as error:
+            raise WireLostError(f"nothing was taken for {deadline.limit_s:.0f} s") from error
+        except OSError:
+            pass  # closed; receive and status say how
+
+    def receive(self, wait_s: float) -> tuple[bytes, bytes] | None:
+        """Read what the process wrote."""
+        channel = self._channel
+        ended = channel.eof_received or channel.closed  # asked first: nothing comes after it
+        if not (channel.recv_ready() or channel.recv_stderr_ready()):
+            if ended:
+                return None
+            select.select([channel], [], [], wait_s)
+        stdout = channel.recv(READ_BYTES) if channel.recv_ready() else b""
+        stderr = channel.recv_stderr(READ_BYTES) if channel.recv_stderr_ready() else b""
+        return stdout, stderr
+
+    def status(self, deadline: Deadline) -> int | None:
+        """Wait for the exit status; -1 if the channel died without one."""
+        if not self._channel.status_event.wait(deadline.left_s):
+            return None
+        return int(self._channel.recv_exit_status())
+
+    def close(self, wait_s: float) -> None:
+        """Close the process's input, on which the agent ends all it started, and wait for it."""
+        with contextlib.suppress(OSError, EOFError, SSHException):
+            self._channel.shutdown_write()
+            deadline = Deadline(wait_s)
+            while deadline.left_s and self.receive(min(1.0, deadline.left_s)) is not None:
+                pass  # an output that nobody reads would keep the process from ending
+            self.status(deadline)
+        self._channel.close()

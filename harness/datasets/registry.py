@@ -1,0 +1,139 @@
+"""datasets.yaml: which datasets there are, by name. A new kind is one entry class and one line."""
+
+from __future__ import annotations
+
+import os
+import re
+from abc import abstractmethod
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.datasets.base import Dataset
+from harness.datasets.folder import DEFAULT_CSV, FolderDataset
+from harness.datasets.synthetic import (
+    DEFAULT_SEED,
+    MAX_SIDE_PX,
+    MIN_SECONDS,
+    MIN_SIDE_PX,
+    SyntheticDataset,
+    default_root,
+    plan_clips,
+)
+from harness.datasets.ubfc2 import Convention, Ubfc2Dataset
+from rppg_core.errors import UserError
+
+
+class DatasetEntry(BaseModel):
+    """One entry of datasets.yaml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    kind: str
+
+    @abstractmethod
+    def open(self, name: str, folder: Path) -> Dataset:
+        """Make the dataset; a relative root starts at `folder`."""
+
+
+class Ubfc2Entry(DatasetEntry):
+    """`labels` chooses the convention of the reference heart rate."""
+
+    kind: Literal["ubfc-rppg-2"]
+    root: str
+    labels: Convention = "ppg-fft"
+
+    def open(self, name: str, folder: Path) -> Dataset:
+        """Make the reader."""
+        return Ubfc2Dataset(name, _root(self.root, name, folder), self.labels)
+
+
+class FolderEntry(DatasetEntry):
+    """`csv` is the list of videos inside the root."""
+
+    kind: Literal["folder"]
+    root: str
+    csv: str = DEFAULT_CSV
+
+    def open(self, name: str, folder: Path) -> Dataset:
+        """Make the reader."""
+        return FolderDataset(name, _root(self.root, name, folder), self.csv)
+
+
+class SyntheticEntry(DatasetEntry):
+    """`size` is [width, height] in pixels; without `root` the clips go to the user's cache."""
+
+    kind: Literal["synthetic"]
+    root: str | None = None
+    clips: int = Field(default=12, ge=1, le=1000)
+    seconds: float = Field(default=20.0, ge=MIN_SECONDS, le=600.0)
+    seed: int = Field(default=DEFAULT_SEED, ge=0)
+    size: list[int] = Field(default=[640, 480], min_length=2, max_length=2)
+
+    def open(self, name: str, folder: Path) -> Dataset:
+        """Plan the clips; none is rendered yet."""
+        width, height = self.size
+        even = width % 2 == 0 and height % 2 == 0
+        if not (even and all(MIN_SIDE_PX <= side <= MAX_SIDE_PX for side in self.size)):
+            raise UserError(
+                f"dataset {name}: size: even numbers from {MIN_SIDE_PX} to {MAX_SIDE_PX} "
+                f"expected, not {self.size}"
+            )
+        root = _root(self.root, name, folder) if self.root is not None else default_root()
+        clips = plan_clips(self.clips, self.seconds, self.seed, width, height)
+        return SyntheticDataset(name, root, clips)
+
+
+KINDS: dict[str, type[DatasetEntry]] = {
+    "ubfc-rppg-2": Ubfc2Entry,
+    "folder": FolderEntry,
+    "synthetic": SyntheticEntry,
+}
+
+
+def load_datasets(path: Path) -> dict[str, DatasetEntry]:
+    """Parse a datasets file; UserError names the entry and field that are wrong."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such datasets file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read ({error})") from None
+    # Dates and integers out of range surface as ValueError from the constructors.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(document, dict) or not document:
+        raise UserError(f"{path}: expected entries of the form `name: {{kind: ..., root: ...}}`")
+    return {str(name): _parse_entry(f"{path}: {name}", body) for name, body in document.items()}
+
+
+def open_dataset(name: str, path: Path) -> Dataset:
+    """Make the dataset called `name` in a datasets file; UserError lists the names that exist."""
+    entries = load_datasets(path)
+    if name not in entries:
+        raise UserError(f"no dataset {name!r} in {path}; it has: {', '.join(sorted(entries))}")
+    return entries[name].open(name, path.resolve().parent)
+
+
+def _parse_entry(where: str, body: object) -> DatasetEntry:
+    kind = body.get("kind") if isinstance(body, dict) else None
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise UserError(f"{where}: kind: must be one of {', '.join(KINDS)}, not {kind!r}")
+    try:
+        return KINDS[kind].model_validate(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"{where}: {field}: {first['msg']}") from None
+
+
+def _root(text: str, name: str, folder: Path) -> Path:
+    expanded = os.path.expandvars(text)
+    unset = re.search(r"\$\{?(\w+)", expanded)
+    if unset:
+        raise UserError(f"dataset {name}: root: the variable {unset[1]} is not set")
+    try:
+        return folder / Path(expanded).expanduser()
+    except RuntimeError as error:  # ~nobody-we-know
+        raise UserError(f"dataset {name}: root: {error}") from None
