@@ -25,7 +25,7 @@ Square = Tuple[int, int, int]  # left, top, side in px
 
 
 class Sample(NamedTuple):
-    """One frame's `difference` and `frame`, both (36, 36, 3) float32, not yet standardised."""
+    """The `difference` of two frames and the earlier `frame`, (36, 36, 3) float32 each, both raw."""
 
     difference: np.ndarray
     frame: np.ndarray
@@ -86,8 +86,8 @@ class Preprocessor:
         if before is None:
             return None
         difference = (small - before) / (small + before)
-        self._moments.append((*_moments(difference), *_moments(small)))
-        return Sample(difference, small)
+        self._moments.append((*_moments(difference), *_moments(before)))
+        return Sample(difference, before)
 
     def standardise(
         self, differences: np.ndarray, frames: np.ndarray

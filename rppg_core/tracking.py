@@ -79,8 +79,8 @@ class FaceTracker:
         followed = self._box
         if followed is not None:
             nearest = max(faces, key=lambda f: f.box.overlap(followed))
-            if nearest.box.overlap(followed) >= SAME_FACE_OVERLAP:
-                return nearest
+            # A face elsewhere is another person until the followed one is given up.
+            return nearest if nearest.box.overlap(followed) >= SAME_FACE_OVERLAP else None
         return max(faces, key=lambda f: _prominence(f.box, width, height))
 
 

@@ -11,8 +11,9 @@ from harness.datasets.base import FloatArray
 
 # One beat as two Gaussians over the cardiac cycle, systolic peak and its reflection (the form of
 # Tang et al. 2020): (height, centre, width), centre and width as fractions of the cycle. These
-# leave a dicrotic notch between the two.
-BEAT_SHAPE = ((1.0, 0.22, 0.10), (0.38, 0.54, 0.11))
+# leave a dicrotic notch between the two, and a second harmonic of a quarter of the first: in the
+# skin of the face a beat is rounder than at a finger.
+BEAT_SHAPE = ((1.0, 0.22, 0.13), (0.40, 0.52, 0.08))
 
 # Respiratory sinus arrhythmia: the heart speeds up with every breath (Task Force 1996, HF band).
 BREATHING_HZ = (0.2, 0.3)

@@ -27,20 +27,20 @@ PULSE_RGB = np.array([0.33, 0.77, 0.53]) / 0.77
 PULSE_DELAY_S = 0.03  # the wave reaches the chin this much after the forehead
 
 # Head motion, standard deviations: (clips at rest, clips with motion).
-MOTION_PX = (0.5, 6.0)
+MOTION_PX = (0.5, 5.0)
 TURN_DEG = (0.1, 1.5)
 SCALE_CHANGE = (0.0005, 0.008)
-MOTION_SMOOTHING_S = (0.5, 0.35)
+MOTION_SMOOTHING_S = (0.5, 0.45)
 # The light falls otherwise on a head that turned: change of brightness across it, per radian of
 # turn and per px of shift.
 SHADING_PER_RAD = 0.6
-SHADING_PER_PX = 0.002
+SHADING_PER_PX = 0.0015
 
 # The light, as shares of its brightness.
 LIGHT_DRIFT, LIGHT_DRIFT_SMOOTHING_S = 0.015, 1.5
 LIGHT_TILT, LIGHT_TILT_SMOOTHING_S = 0.01, 1.5  # from one side of the frame to the other
 LIGHT_TINT, LIGHT_TINT_SMOOTHING_S = 0.002, 2.0  # each channel by itself: white balance
-FLICKER, FLICKER_SMOOTHING_S = 0.0015, 0.08  # all channels alike, reaching into the pulse's band
+FLICKER, FLICKER_SMOOTHING_S = 0.001, 0.08  # all channels alike, reaching into the pulse's band
 GLOSS, GLOSS_SMOOTHING_S = 0.1, 0.8  # strength of the highlights on the skin
 
 # Noise of the sensor for each of R, G, B, in 8-bit steps.
@@ -54,7 +54,7 @@ EXPOSURE = (0.78, 1.0)
 COLOUR_CAST = 0.04  # standard deviation of each channel's gain
 ZOOM = (1.8, 2.2)  # the face is then 155 to 195 px wide
 PLACE_PX = (40.0, 10.0)  # how far the face may be off the middle
-FACE_MARGIN_PX = 20.0  # three standard deviations of MOTION_PX
+FACE_MARGIN_PX = 20.0  # four standard deviations of MOTION_PX
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ MIN_SIDE_PX, MAX_SIDE_PX = 160, 1920
 # Ranges of the mean heart rate, clear of the group boundaries 77 and 90 by more than the drift
 # within a clip can move its spectral peak.
 GROUPS_BPM = {"low": (49.0, 74.0), "middle": (80.0, 87.0), "high": (94.0, 143.0)}
-PULSE_AMPLITUDE = (0.004, 0.010)  # peak to peak in green
+PULSE_AMPLITUDE = (0.005, 0.010)  # peak to peak in green
 SKIN_TONES = (0.0, 1.0)
 
 _PROCESSES = 2
