@@ -27,6 +27,7 @@ from rppg_core.tscan import TSCAN
 from rppg_core.video import Frame, FrameSource
 
 STAGES = ("decode", "detect", "preprocess", "predict", "postprocess")
+LONGEST_STEP_S = 0.5  # frames further apart are no neighbours: their difference is no pulse
 MOST_LOST = 0.5  # with the face gone for a larger share there is no heart rate to tell
 
 
@@ -145,6 +146,8 @@ class Pipeline:
         for timing in self._timings.values():
             timing.append(0)
         self._timings["decode"][-1] = decode_ns
+        if self._time_s and frame.time_s - self._time_s[-1] > LONGEST_STEP_S:
+            self._end_run()
         self._time_s.append(frame.time_s)
         with self._timed("detect"):
             sighting = self._tracker.push(frame.number, frame.time_s, frame.rgb)

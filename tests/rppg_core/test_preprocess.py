@@ -27,13 +27,13 @@ def clip(frames, seed=0, drift=0.0):
 
 
 def published(frames):
-    """MTTS-CAN's steps over a whole clip, in float64: (motion, appearance) of frames 1 to n."""
+    """MTTS-CAN's steps over a whole clip, in float64: (motion, appearance) of each pair of frames."""
     cut = np.stack([f[12:84, 24:96] for f in frames]).astype(np.float64)
     small = cut.reshape(len(cut), SIZE_PX, 2, SIZE_PX, 2, 3).mean(axis=(2, 4)) / 255
     small = np.clip(small, 1 / 255, 1)
     difference = (small[1:] - small[:-1]) / (small[1:] + small[:-1])
-    later = small[1:]
-    return difference / difference.std(), (later - later.mean()) / later.std()
+    earlier = small[:-1]
+    return difference / difference.std(), (earlier - earlier.mean()) / earlier.std()
 
 
 @pytest.mark.parametrize("drift", [0.0, 0.003])
