@@ -8,7 +8,7 @@ import numpy as np
 from rppg_core.errors import UserError
 from rppg_core.faces import Box, Detector, Face
 
-DETECT_EVERY_FRAMES = 30
+DETECT_EVERY_FRAMES = 60  # as accurate as 10 and 30 on moving heads, at half the cost of 30
 SEARCH_EVERY_FRAMES = 5  # while there is no face
 HOLD_S = 2.0  # a box outlives its last sighting by this long
 STILL_OVERLAP = 0.8  # a detection that agrees this well is jitter and moves nothing
