@@ -186,7 +186,9 @@ def _moved(lit: Image, shift: FloatArray, turn: FloatArray, nearing: FloatArray)
         matrix = cv2.getRotationMatrix2D(
             (middle, middle), float(np.rad2deg(turn[index])), float(1 + nearing[index])
         )
-        matrix[:, 2] += 2 * shift[:, index]  # the canvas has two pixels for one of the crop
+        matrix[:, 2] = (
+            matrix[:, 2] + 2 * shift[:, index]
+        )  # the canvas has two pixels for one of the crop
         moved = cv2.warpAffine(
             frame, matrix, (CANVAS_PX, CANVAS_PX), borderMode=cv2.BORDER_REFLECT_101
         )

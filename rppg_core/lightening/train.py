@@ -24,7 +24,7 @@ from keras import ops
 from rppg_core.errors import UserError
 from rppg_core.lightening.shards import Sequence, find_shards, load_shard, to_sequence
 from rppg_core.lightening.tscan_keras import FOLD_DIV, tscan
-from rppg_core.lightening.weights import SHAPES, save_npz
+from rppg_core.lightening.weights import SHAPES, load_weights, save_npz
 
 WINDOW = 10  # frames
 BAND_HZ = (0.6, 4.0)  # rates of 40 to 180 bpm, and the second harmonic of most
@@ -38,12 +38,13 @@ CHECKPOINT, HISTORY, PLOT, WEIGHTS = "checkpoint.npz", "history.json", "curve.pn
 class TrainSettings:
     """What a run depends on besides its shards; two equal runs take the same steps."""
 
-    steps: int = 2200
+    steps: int = 800
     clips_a_step: int = 2
-    windows_a_clip: int = 8
+    windows_a_clip: int = 6
     learning_rate: float = 1e-3
     seed: int = 1
-    validate_every: int = 200  # steps; a checkpoint is written then too
+    validate_every: int = 100  # steps; a checkpoint is written then too
+    start: str = ""  # weights to start from; none for random ones
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot mean anything."""
@@ -59,11 +60,13 @@ def train(
     validation: str | Path,
     settings: TrainSettings | None = None,
     stop_after: int | None = None,
+    compiled: bool = True,
 ) -> Path:
     """Train on the folder `shards`, write into `out`, return the weights file there.
 
     A run that was cut short goes on from its last checkpoint in `out`; `stop_after` cuts one short
-    after so many steps. Raises UserError for shards or a checkpoint that do not fit.
+    after so many steps. Not `compiled`, it starts half a minute sooner and is half as fast. Raises
+    UserError for shards or a checkpoint that do not fit.
     """
     settings = settings or TrainSettings()
     out = Path(out)
@@ -74,7 +77,7 @@ def train(
         for index in range(len(shard.crops))
     ]
     out.mkdir(parents=True, exist_ok=True)
-    trainer = _Trainer(settings)
+    trainer = _Trainer(settings, compiled)
     trainer.resume(out / CHECKPOINT)
     last = settings.steps if stop_after is None else min(stop_after, settings.steps)
     start_s = time.monotonic()
@@ -99,18 +102,18 @@ def train(
 class _Trainer:
     """The network, its optimiser and how far they have come."""
 
-    def __init__(self, settings: TrainSettings) -> None:
+    def __init__(self, settings: TrainSettings, compiled: bool) -> None:
         self.settings = settings
         self.done = 0
         self.history: list[dict[str, float]] = []
         self._windows = settings.clips_a_step * settings.windows_a_clip
-        weights = initial_weights(settings.seed)
+        weights = load_weights(settings.start) if settings.start else initial_weights(settings.seed)
         self._graph = tscan(weights, WINDOW, shift=shift_windows, windows=self._windows)
         self._optimizer = keras.optimizers.Adam(settings.learning_rate, clipnorm=CLIP_NORM)
         self._optimizer.build(self._graph.trainable_variables)
-        self._step = tf.function(self._update, jit_compile=True)
+        self._step = tf.function(self._update, jit_compile=compiled)
         self._predict = tf.function(
-            lambda motion, seen: self._graph([motion, seen], training=False), jit_compile=True
+            lambda motion, seen: self._graph([motion, seen], training=False), jit_compile=compiled
         )
 
     def step(self, batch: tuple[np.ndarray, ...]) -> float:
