@@ -74,8 +74,18 @@ _ENTRIES = (
         "tscan-synthetic",
         "bundled",
         (
-            ModelFile("tscan-synthetic.npz", "", "0" * 64, 1),
-            ModelFile("tscan-synthetic-float32.tflite", "", "0" * 64, 1),
+            ModelFile(
+                "tscan-synthetic.npz",
+                "",
+                "476240c524941cd5ba089cddd9ec2ff125ee2fb1611eaa5f30901ee0e5fa55ff",
+                1072036,
+            ),
+            ModelFile(
+                "tscan-synthetic-float32.tflite",
+                "",
+                "afb5b7bfc26a81c3428484200c5452578660a966276731adcfbad1edb15fcc5a",
+                2146209,
+            ),
         ),
         "the project's own",
         "TS-CAN trained on rendered faces, 10-frame windows",

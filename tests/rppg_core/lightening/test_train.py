@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("tensorflow", reason="training needs TensorFlow (extra 'lightening')")
+tensorflow = pytest.importorskip(
+    "tensorflow", reason="training needs TensorFlow (extra 'lightening')"
+)
 
 import tscan_numpy
 
@@ -41,6 +43,14 @@ def shards(tmp_path_factory):
         path = folder / f"shard-{number}.npz"
         np.savez(path, crops=stored, pulse=pulse.astype(np.float32), fps=np.full(4, 30.0))
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def eagerly():
+    """A few steps are over before a graph of them would be built."""
+    tensorflow.config.run_functions_eagerly(True)
+    yield
+    tensorflow.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="module")
