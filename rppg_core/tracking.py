@@ -62,7 +62,10 @@ class FaceTracker:
 
     def _search(self, time_s: float, rgb: np.ndarray) -> bool:
         self.searches += 1
-        faces = self._detector.detect(rgb)
+        if self._box is None:
+            faces = self._detector.detect(rgb)
+        else:
+            faces = self._detector.detect_near(rgb, self._box)
         if not faces:
             return False
         face = self._choose(faces, rgb.shape[1], rgb.shape[0])
