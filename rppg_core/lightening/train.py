@@ -1,17 +1,10 @@
-"""Training TS-CAN on shards of face crops: seeded, resumable, with a curve to look at.
-
-The loss is one minus the correlation with the truth over several consecutive windows, of the
-derivative and of the wave in the heart's band: what a heart rate is read from.
-"""
+"""Training TS-CAN on shards of face crops: seeded, resumable, with a curve to look at."""
 
 from __future__ import annotations
 
 import json
 import os
-import sys
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,13 +15,13 @@ import tensorflow as tf
 from keras import ops
 
 from rppg_core.errors import UserError
+from rppg_core.lightening.batches import batches, prefetched
+from rppg_core.lightening.pulse_loss import pulse_loss
 from rppg_core.lightening.shards import Sequence, find_shards, load_shard, to_sequence
 from rppg_core.lightening.tscan_keras import FOLD_DIV, tscan
 from rppg_core.lightening.weights import SHAPES, load_weights, save_npz
 
 WINDOW = 10  # frames
-BAND_HZ = (0.6, 4.0)  # rates of 40 to 180 bpm, and the second harmonic of most
-MSE_SHARE = 0.05  # of the loss: keeps the output's scale, which a correlation leaves open
 WARM_UP_STEPS = 100
 CLIP_NORM = 1.0
 CHECKPOINT, HISTORY, PLOT, WEIGHTS = "checkpoint.npz", "history.json", "curve.png", "weights.npz"
@@ -82,9 +75,18 @@ def train(
     last = settings.steps if stop_after is None else min(stop_after, settings.steps)
     start_s = time.monotonic()
     losses: list[float] = []
-    batches = _prefetched(_batches(paths, settings, trainer.done))
+    given = prefetched(
+        batches(
+            paths,
+            WINDOW,
+            settings.windows_a_clip,
+            settings.clips_a_step,
+            settings.seed,
+            skip=trainer.done,
+        )
+    )
     while trainer.done < last:
-        losses.append(trainer.step(next(batches)))
+        losses.append(trainer.step(next(given)))
         if trainer.done % settings.validate_every == 0 or trainer.done == last:
             score = trainer.validate(held_out)
             trainer.history.append(
@@ -184,40 +186,6 @@ class _Trainer:
         return loss
 
 
-def pulse_loss(found: Any, truth: Any, basis: Any) -> Any:
-    """Mean loss over clips of `found` against `truth`, both derivatives (clips, n).
-
-    `basis` (clips, n, k), of `band_basis`, turns a derivative into its wave's spectrum.
-    """
-    found = found - ops.mean(found, axis=1, keepdims=True)
-    spectra = [ops.einsum("cn,cnk->ck", signal, basis) for signal in (found, truth)]
-    shape, wave = _cosine(found, truth), _cosine(*spectra)
-    scale = ops.mean(ops.square(found - truth))
-    return 1 - ops.mean(shape + wave) / 2 + MSE_SHARE * scale
-
-
-def _cosine(first: Any, second: Any) -> Any:
-    inner = ops.sum(first * second, axis=1)
-    norms = ops.sum(ops.square(first), axis=1) * ops.sum(ops.square(second), axis=1)
-    return inner / ops.sqrt(norms + 1e-8)
-
-
-def band_basis(frames: int, fps: float) -> np.ndarray:
-    """(frames, k) float32: a derivative times this is its integral's spectrum in the heart's band.
-
-    Cosines and sines under a Hann window, each over its frequency, as integration divides by it.
-    """
-    finest_hz = fps / (2 * frames)
-    low, high = BAND_HZ
-    high = min(high, 0.45 * fps)
-    # A fixed number of rows whatever the rate: the network is compiled for one shape.
-    rates_hz = np.linspace(low, high, max(2, frames // 2))
-    weight = np.hanning(frames + 2)[1:-1, None] * np.sqrt((rates_hz[1] - rates_hz[0]) / finest_hz)
-    angle = 2 * np.pi * rates_hz * np.arange(frames)[:, None] / fps
-    both = np.concatenate([np.cos(angle), np.sin(angle)], axis=1)
-    return np.asarray(weight * both / np.tile(rates_hz, 2), np.float32)
-
-
 def shift_windows(features: Any) -> Any:
     """`temporal_shift` of many windows of WINDOW frames, one after the other.
 
@@ -245,72 +213,6 @@ def initial_weights(seed: int) -> dict[str, np.ndarray]:
         bound = np.sqrt(6 / (taps * (shape[-2] + shape[-1])))
         weights[name] = rng.uniform(-bound, bound, shape).astype(np.float32)
     return weights
-
-
-def _batches(
-    paths: list[Path], settings: TrainSettings, skip: int
-) -> Iterator[tuple[np.ndarray, ...]]:
-    """(motion, appearance, truth, basis) of each step after the first `skip`, without end.
-
-    Every step's clips follow from the seed and the step's place alone.
-    """
-    step = 0
-    for epoch in range(sys.maxsize):
-        rng = np.random.default_rng([settings.seed, epoch])
-        for which in rng.permutation(len(paths)):
-            shard = None
-            order = rng.permutation(_clips_in(paths[which]))
-            seeds = rng.integers(2**31, size=len(order))
-            for first in range(0, len(order) - settings.clips_a_step + 1, settings.clips_a_step):
-                step += 1
-                if step <= skip:
-                    continue
-                shard = shard or load_shard(paths[which])
-                chosen = slice(first, first + settings.clips_a_step)
-                yield _batch(
-                    [to_sequence(shard, int(clip), WINDOW) for clip in order[chosen]],
-                    seeds[chosen].tolist(),
-                    settings.windows_a_clip,
-                )
-        if step == 0:
-            raise UserError(f"no shard holds the {settings.clips_a_step} clips that a step takes")
-
-
-def _batch(clips: list[Sequence], seeds: list[int], windows: int) -> tuple[np.ndarray, ...]:
-    parts: list[tuple[np.ndarray, ...]] = []
-    for clip, seed in zip(clips, seeds, strict=True):
-        rng = np.random.default_rng(seed)
-        if len(clip.appearance) < windows:
-            raise UserError(f"a clip of {len(clip.appearance)} windows; a step takes {windows}")
-        start = int(rng.integers(len(clip.appearance) - windows + 1))
-        frames = slice(start * WINDOW, (start + windows) * WINDOW)
-        mirror = -1 if rng.integers(2) else 1
-        truth = clip.derivative[frames]
-        truth = (truth - truth.mean()) / max(float(truth.std()), 1e-6)
-        parts.append(
-            (
-                clip.motion[frames, :, ::mirror],
-                clip.appearance[start : start + windows, :, ::mirror],
-                truth[None],
-                band_basis(windows * WINDOW, clip.fps)[None],
-            )
-        )
-    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
-
-
-def _clips_in(path: Path) -> int:
-    with np.load(path) as stored:
-        return len(stored["fps"])
-
-
-def _prefetched(batches: Iterator[Any]) -> Iterator[Any]:
-    """The same, each made while the one before is in use."""
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, batches)
-        while True:
-            batch = coming.result()
-            coming = pool.submit(next, batches)
-            yield batch
 
 
 def _rate(settings: TrainSettings, done: int) -> float:
