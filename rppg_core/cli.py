@@ -19,6 +19,7 @@ from rppg_core.tracking import DETECT_EVERY_FRAMES, TrackSettings
 from rppg_core.tscan import TSCAN
 from rppg_core.video import open_source
 
+TRAINING_STEPS, LEARNING_RATE = 800, 1e-3
 GOOD_SNR_DB, FAIR_SNR_DB = 3.0, -3.0  # below the second, noise outweighs the pulse twofold
 
 
@@ -79,6 +80,24 @@ def list_models(options: argparse.Namespace) -> int:
         size = sum(file.size_bytes for file in entry.files) / 1e6
         print(f"{entry.name:14} {entry.kind:9} {size:5.2f} MB  {entry.licence}: {entry.about}")
         print(f"{'':14} {where}")
+    return 0
+
+
+def train(options: argparse.Namespace) -> int:
+    """`rppg train`: TS-CAN weights out of shards of face crops."""
+    try:
+        from rppg_core.lightening import train as training  # noqa: PLC0415 (needs TensorFlow)
+    except ModuleNotFoundError as missing:
+        raise UserError(
+            f"training needs TensorFlow (no {missing.name}): pip install -e '.[lightening]'"
+        ) from None
+    settings = training.TrainSettings(
+        steps=options.steps,
+        learning_rate=options.learning_rate,
+        seed=options.seed,
+        start=options.start,
+    )
+    print(training.train(options.shards, options.out, options.validation, settings))
     return 0
 
 
@@ -152,6 +171,15 @@ def _parser() -> argparse.ArgumentParser:
     listed = commands.add_parser("models", help="list model files, or fetch them")
     listed.add_argument("--fetch", nargs="+", default=[], metavar="NAME")
     listed.set_defaults(command=list_models)
+    taught = commands.add_parser("train", help="train TS-CAN on shards of face crops")
+    taught.add_argument("shards", help="a folder of .npz shards")
+    taught.add_argument("--validation", required=True, help="a folder of shards to judge by")
+    taught.add_argument("--out", required=True, help="where it writes; goes on from what is there")
+    taught.add_argument("--start", default="", help="weights to start from (default: random ones)")
+    taught.add_argument("--steps", type=int, default=TRAINING_STEPS)
+    taught.add_argument("--learning-rate", type=float, default=LEARNING_RATE)
+    taught.add_argument("--seed", type=int, default=1)
+    taught.set_defaults(command=train)
     return parser
 
 

@@ -1,7 +1,8 @@
 """Model files by name: where they come from, how they are recognised, where they lie here.
 
 Files are looked for in the folders of RPPG_MODELS (a search path, each folder looked through
-recursively), then in the cache. A file counts only if its SHA-256 is the expected one.
+recursively), then in the cache, then among those that come with the project. A file counts only if
+its SHA-256 is the expected one.
 """
 
 import contextlib
@@ -21,6 +22,7 @@ SEARCH_PATH = "RPPG_MODELS"
 FETCH_TIMEOUT_S = 30.0
 VARIANTS = ("float32",)
 DEFAULT_MODEL = "tscan-afrl"
+BUNDLED = Path(__file__).parent / "lightening" / "trained"  # models that come with the project
 PREFERRED_DETECTOR, FILELESS_DETECTOR = "resnet10-ssd", "haar"
 _OPENCV_3RDPARTY = "8033c2bc31b3256f0d461c919ecc01c2428ca03b"
 _RPPG_WEB = "https://raw.githubusercontent.com/ubicomplab/rppg-web/master/public"
@@ -36,7 +38,9 @@ class ModelFile(NamedTuple):
 
 
 class ModelEntry(NamedTuple):
-    """A model: `kind` is `weights` (TS-CAN, to be made into TFLite) or `detector`."""
+    """A model: `kind` is `weights` (TS-CAN, to be made into TFLite), `bundled` (the same, and they
+    come with the project, a TFLite form among them) or `detector`.
+    """
 
     name: str
     kind: str
@@ -65,6 +69,26 @@ _ENTRIES = (
         ),
         "none stated",
         "TS-CAN by its authors, pre-trained on AFRL, 10-frame windows",
+    ),
+    ModelEntry(
+        "tscan-synthetic",
+        "bundled",
+        (
+            ModelFile(
+                "tscan-synthetic.npz",
+                "",
+                "476240c524941cd5ba089cddd9ec2ff125ee2fb1611eaa5f30901ee0e5fa55ff",
+                1072036,
+            ),
+            ModelFile(
+                "tscan-synthetic-float32.tflite",
+                "",
+                "afb5b7bfc26a81c3428484200c5452578660a966276731adcfbad1edb15fcc5a",
+                2146209,
+            ),
+        ),
+        "the project's own",
+        "TS-CAN trained on rendered faces, 10-frame windows",
     ),
     ModelEntry(
         "resnet10-ssd",
@@ -138,7 +162,7 @@ def cache_dir() -> Path:
 def search_folders() -> List[Path]:
     """The folders models are looked for in, in order."""
     named = os.environ.get(SEARCH_PATH, "").split(os.pathsep)
-    return [Path(folder).expanduser() for folder in named if folder] + [cache_dir()]
+    return [*(Path(folder).expanduser() for folder in named if folder), cache_dir(), BUNDLED]
 
 
 def find(name: str) -> Dict[str, Path]:
@@ -228,8 +252,11 @@ def tflite_file(model: str, variant: str = "float32") -> Tuple[str, Path]:
     if variant not in VARIANTS:
         raise UserError(f"unknown variant '{variant}'; there are {', '.join(VARIANTS)}")
     wanted = entry(model)
-    if wanted.kind != "weights":
+    if wanted.kind not in ("weights", "bundled"):
         raise UserError(f"'{model}' is a {wanted.kind}, not TS-CAN weights; name a TS-CAN model")
+    ready = f"{model}-{variant}.tflite"
+    if any(file.name == ready for file in wanted.files):
+        return f"{model}/{variant}", find(model)[ready]
     return f"{model}/{variant}", _made(model, variant)
 
 
@@ -242,7 +269,8 @@ def _made(name: str, variant: str) -> Path:
     target = folder / f"{name}-{variant}-{digest[:12]}-{__version__}.tflite"
     if target.is_file():
         return target
-    weights = next(iter(find(name).values())).parent
+    first = next(iter(find(name).values()))
+    weights = first if first.suffix == ".npz" else first.parent
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "rppg_core.lightening", "--weights", str(weights)]
     command += ["--weights-name", name, "--variant", variant, "--out", str(target)]

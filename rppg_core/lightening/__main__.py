@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rppg_core.errors import UserError
-from rppg_core.lightening.weights import load_tfjs
+from rppg_core.lightening.weights import load_weights
 
 USER_ERROR = 2  # exit status
 
@@ -25,7 +25,7 @@ def main(argv: list[str] | None = None) -> int:
         prog="python -m rppg_core.lightening",
         description="Make a TFLite model out of TS-CAN weights.",
     )
-    parser.add_argument("--weights", required=True, help="TensorFlow.js folder or its model.json")
+    parser.add_argument("--weights", required=True, help="TensorFlow.js folder, or .npz file")
     parser.add_argument("--weights-name", required=True, help="their name, kept in the model")
     parser.add_argument("--variant", default="float32", help="form of the model (%(default)s)")
     parser.add_argument("--out", required=True, type=Path, help="the .tflite file to write")
@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
 def _make(weights_path: str, weights_name: str, variant: str, out: Path) -> None:
     if not out.parent.is_dir():
         raise UserError(f"{out}: there is no folder {out.parent}")
-    weights = load_tfjs(weights_path)
+    weights = load_weights(weights_path)
     with quiet_stderr():
         try:
             import tensorflow  # noqa: F401, PLC0415
