@@ -223,8 +223,12 @@ class Pipeline:
             start_ns = perf_counter_ns()
             frame = next(frames, None)
             if frame is None:
-                return self.finish()
+                break
             self.push(frame, perf_counter_ns() - start_ns)
+        try:
+            return self.finish()
+        except (NoFaceError, PulseError) as bad:
+            raise type(bad)(f"{source}: {bad}") from None
 
     def _timed(self, stage: str) -> "_Stopwatch":
         return _Stopwatch(self._timings[stage])
