@@ -77,13 +77,13 @@ _ENTRIES = (
             ModelFile(
                 "tscan-synthetic.npz",
                 "",
-                "476240c524941cd5ba089cddd9ec2ff125ee2fb1611eaa5f30901ee0e5fa55ff",
+                "edb37270af4093a6cb69e222e91ac6572348249c74897cc903d85493a38512fb",
                 1072036,
             ),
             ModelFile(
                 "tscan-synthetic-float32.tflite",
                 "",
-                "afb5b7bfc26a81c3428484200c5452578660a966276731adcfbad1edb15fcc5a",
+                "48e4414a9288e6b0396c0f36bab2a120665bfb8a9f9b8f3f6caa74b4efba55c8",
                 2146209,
             ),
         ),
