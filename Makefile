@@ -7,7 +7,6 @@ BENCH ?= --board local --dataset synthetic --detector auto
 
 .PHONY: bench test lint
 bench: $(VENV)/ready
-	@$(BIN)/rppg models --fetch tscan-afrl >/dev/null
 	$(BIN)/pytest benchmarks/ $(BENCH)
 
 test: $(VENV)/ready

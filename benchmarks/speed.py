@@ -49,7 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clip", type=Path)
     parser.add_argument("--detector", default="auto")
-    parser.add_argument("--model", default="tscan-afrl")
+    parser.add_argument("--model", default="auto")
     parser.add_argument("--open-rppg", metavar="PYTHON")
     options = parser.parse_args()
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
@@ -119,7 +119,7 @@ def peer(clip: Path, options: argparse.Namespace, work: Path) -> None:
 
 
 def replay(video: Path, options: argparse.Namespace, work: Path) -> Record:
-    name, model = models.tflite_file(options.model)
+    name, model = models.tflite_file(models.choose_model(options.model)[0])
     detector, files, _ = models.choose_detector(options.detector)
     job = {
         "schema": JOB_SCHEMA,

@@ -93,7 +93,7 @@ class Bench:
         self.thresholds()
         models.choose_detector(self.options.detector)
         for case in self.cases():
-            models.tflite_file(self.options.model, case.variant)
+            models.tflite_file(models.choose_model(self.options.model)[0], case.variant)
 
     def thresholds(self) -> Thresholds:
         """The rules in the thresholds file. Raises UserError."""
@@ -156,10 +156,11 @@ class Bench:
 
     def _replay(self, case: Case, progress: CampaignProgress) -> CaseRun:
         dataset = self._dataset(case.dataset, progress)
-        name, model = models.tflite_file(self.options.model, case.variant)
+        chosen, instead = models.choose_model(self.options.model)
+        name, model = models.tflite_file(chosen, case.variant)
         detector, files, remark = models.choose_detector(self.options.detector)
-        if remark:
-            progress.say(remark)
+        for line in filter(None, (instead, remark)):
+            progress.say(line)
         return run_case(
             self._board(case.board),
             dataset,

@@ -28,7 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--board", default="local", help="boards by name, comma-separated (default: local)")
     add("--dataset", default="synthetic", help="datasets by name, comma-separated")
     add("--variant", default="float32", help="forms of the model, comma-separated")
-    add("--model", default="tscan-afrl", help="TS-CAN weights by name, or a .tflite file")
+    add("--model", default="auto", help="TS-CAN weights by name, or a .tflite file")
     add("--detector", default="auto", help="face detector; auto: the paper's, else Haar")
     add("--recordings", default="", help="only these recordings, comma-separated")
     add("--results", default="results", help="folder for records (default: results)")
@@ -139,12 +139,15 @@ def pytest_benchmark_update_machine_info(
 @contextmanager
 def _user_errors(as_what: type[BaseException]) -> Iterator[None]:
     """Show a user's mistake or a board's failure as one line instead of a traceback."""
+    said = None
     try:
         yield
     except (UserError, BoardError) as bad:
+        said = str(bad)
+    if said is not None:  # outside of the handler: pytest would show what led to it
         if as_what is pytest.fail.Exception:
-            pytest.fail(str(bad), pytrace=False)
-        raise as_what(str(bad)) from None
+            pytest.fail(said, pytrace=False)
+        raise as_what(said)
 
 
 def _names(text: str) -> tuple[str, ...]:

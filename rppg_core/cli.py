@@ -51,7 +51,10 @@ def run(options: argparse.Namespace) -> int:
         detector, files, remark = models.choose_detector(options.detector)
         if remark:
             sys.stderr.write(f"rppg: {remark}\n")
-        name, path = models.tflite_file(options.model, options.variant)
+        chosen, remark = models.choose_model(options.model)
+        if remark:
+            sys.stderr.write(f"rppg: {remark}\n")
+        name, path = models.tflite_file(chosen, options.variant)
         model = TSCAN(path, options.runtime, options.threads)
         result = Pipeline(make_detector(detector, files), model, settings).run(source)
     if options.plot:
@@ -154,7 +157,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     one = commands.add_parser("run", help="the heart rate of one video")
     one.add_argument("video", help="a video file, a folder of images, or a camera's index")
-    one.add_argument("--model", default=models.DEFAULT_MODEL, help="a model's name or .tflite file")
+    one.add_argument("--model", default="auto", help="auto, a model's name or a .tflite file")
     one.add_argument("--variant", default="float32", help=", ".join(models.VARIANTS))
     one.add_argument("--detector", default="auto", help=f"auto, {', '.join(DETECTORS)}")
     one.add_argument("--runtime", default="auto", help=f"auto, {', '.join(RUNTIMES)}")

@@ -21,7 +21,7 @@ from rppg_core.faces import DETECTORS
 SEARCH_PATH = "RPPG_MODELS"
 FETCH_TIMEOUT_S = 30.0
 VARIANTS = ("float32",)
-DEFAULT_MODEL = "tscan-afrl"
+PREFERRED_MODEL, BUNDLED_MODEL = "tscan-afrl", "tscan-synthetic"
 BUNDLED = Path(__file__).parent / "lightening" / "trained"  # models that come with the project
 PREFERRED_DETECTOR, FILELESS_DETECTOR = "resnet10-ssd", "haar"
 _OPENCV_3RDPARTY = "8033c2bc31b3256f0d461c919ecc01c2428ca03b"
@@ -242,6 +242,22 @@ def choose_detector(name: str) -> Tuple[str, Dict[str, Path], str]:
         return FILELESS_DETECTOR, {}, f"{remark} (`rppg models --fetch {PREFERRED_DETECTOR}`)"
 
 
+def choose_model(name: str) -> Tuple[str, str]:
+    """(model, a remark) for a model's name, file or `auto`.
+
+    `auto` is the published weights where they are found, else the ones that come along; the remark
+    says so then and is empty otherwise. A named model is never exchanged.
+    """
+    if name != "auto":
+        return name, ""
+    try:
+        find(PREFERRED_MODEL)
+        return PREFERRED_MODEL, ""
+    except ModelError:
+        remark = f"{PREFERRED_MODEL} was not found: using {BUNDLED_MODEL} (trained on renderings)"
+        return BUNDLED_MODEL, f"{remark}; `rppg models --fetch {PREFERRED_MODEL}`"
+
+
 def tflite_file(model: str, variant: str = "float32") -> Tuple[str, Path]:
     """(name, TFLite file) of `model`: a .tflite path, or weights by name, made on first use."""
     if model.endswith(".tflite"):
@@ -262,11 +278,11 @@ def tflite_file(model: str, variant: str = "float32") -> Tuple[str, Path]:
 
 def _made(name: str, variant: str) -> Path:
     """The TFLite form of weights `name`, from the cache or made now, in a process of its own."""
-    from rppg_core import __version__  # noqa: PLC0415 (keeps this module free of start-up order)
-
     folder = cache_dir() / "made"
-    digest = hashlib.sha256("".join(f.sha256 for f in entry(name).files).encode()).hexdigest()
-    target = folder / f"{name}-{variant}-{digest[:12]}-{__version__}.tflite"
+    digest = hashlib.sha256("".join(f.sha256 for f in entry(name).files).encode())
+    for source in sorted((Path(__file__).parent / "lightening").glob("*.py")):
+        digest.update(source.read_bytes())  # another way of making it is another model
+    target = folder / f"{name}-{variant}-{digest.hexdigest()[:12]}.tflite"
     if target.is_file():
         return target
     first = next(iter(find(name).values()))

@@ -34,8 +34,8 @@ STALL_S = 30.0
 """Longest wait for one step of a file transfer, or for a channel to open."""
 READ_BYTES = 1 << 16
 
-# Without a handler, paramiko's thread would print tracebacks of errors that are raised here too.
-logging.getLogger("paramiko").addHandler(logging.NullHandler())
+# paramiko's thread logs tracebacks of errors that are raised here too, in one line.
+logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True)
