@@ -28,6 +28,7 @@ def test_stage_time(stage: str, case: Case, case_run: CaseRun, benchmark):
         pytest.fail(f"{case}: every replay failed, nothing was timed", pytrace=False)
     figures = next(one for one in measure(case_run.times).stages if one.stage == stage)
     benchmark.extra_info.update(
+        stage=stage,
         board=case.board,
         dataset=case.dataset,
         variant=case.variant,

@@ -151,9 +151,22 @@ def test_a_bad_video_is_one_line(model_file, short_clip, faceless_clip, tmp_path
 def test_a_missing_model_says_where_it_looked(short_clip, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("RPPG_MODELS", str(tmp_path / "mine"))
-    line = refused(capsys, short_clip, "--detector", "haar")
+    line = refused(capsys, short_clip, "--detector", "haar", "--model", "tscan-afrl")
     for part in (str(tmp_path / "mine"), str(tmp_path / "cache"), "rppg models --fetch tscan-afrl"):
         assert part in line
+
+
+def test_without_the_published_weights_the_ones_at_hand_are_taken_and_named(
+    short_clip, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("RPPG_MODELS", raising=False)
+    assert main(["run", str(short_clip), "--json"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["model"] == "tscan-synthetic/float32"
+    assert json.loads(said.out)["detector"] == "haar"
+    assert "tscan-afrl was not found: using tscan-synthetic" in said.err
+    assert "resnet10-ssd was not found: detecting faces with haar" in said.err
 
 
 def test_a_cache_that_cannot_be_written_is_one_line(
