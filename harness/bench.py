@@ -13,6 +13,7 @@ from rich.console import RenderableType
 
 from harness.boards.base import Board
 from harness.boards.inventory import load_boards, open_board
+from harness.calibration import refuse_overlap
 from harness.campaign import CaseRun, Pipe, run_case
 from harness.datasets.base import Dataset
 from harness.datasets.registry import load_datasets, open_dataset
@@ -25,6 +26,7 @@ from harness.verdicts.thresholds import Case, Thresholds, parse_thresholds
 from rppg_core import models
 from rppg_core.errors import UserError
 from rppg_core.model_card import read_card
+from rppg_core.tscan_int8 import partner_of
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,7 @@ class Bench:
     def _replay(self, case: Case, progress: CampaignProgress) -> CaseRun:
         dataset = self._dataset(case.dataset, progress)
         name, model = models.tflite_file(self.options.model, case.variant)
+        refuse_overlap(read_card(model), dataset, dataset.recordings())
         detector, files, remark = models.choose_detector(self.options.detector)
         if remark:
             progress.say(remark)
@@ -164,7 +167,7 @@ class Bench:
             self._board(case.board),
             dataset,
             case,
-            Pipe(name, model, detector, files),
+            Pipe(name, model, detector, files, appearance=partner_of(model)),
             self._results(),
             progress,
             self.options.recordings,

@@ -28,13 +28,23 @@ REPLAY_TIMEOUT_S = 900.0  # for one recording; a frozen board is given up after 
 
 @dataclass(frozen=True)
 class Pipe:
-    """What every recording goes through: a TFLite model, a face detector, settings."""
+    """What every recording goes through: a TFLite model, a face detector, settings.
+
+    `appearance` is the second file of a model in two, `model` its motion half then.
+    """
 
     model_name: str
     model: Path
     detector: str
     detector_files: Mapping[str, Path]
     settings: Settings = field(default_factory=Settings)
+    appearance: Path | None = None
+
+    @property
+    def files(self) -> list[Path]:
+        """What has to be on the board."""
+        halves = [self.model] if self.appearance is None else [self.model, self.appearance]
+        return [*halves, *self.detector_files.values()]
 
 
 @dataclass(frozen=True)
@@ -125,7 +135,7 @@ def run_case(
         raise UserError(f"dataset {dataset.name} has no recording named {', '.join(only)}")
     labels, failures = _all_labels(dataset, recordings)
     observer.start(case, len(recordings))
-    deployed, tools = board.deploy(), board.put([pipe.model, *pipe.detector_files.values()])
+    deployed, tools = board.deploy(), board.put(pipe.files)
     sent = deployed.sent_bytes + tools.sent_bytes
     folder = results / board.name / dataset.name / case.variant
     replays = []
@@ -221,7 +231,13 @@ def _job(
                 "times_s": None if times is None else times.tolist(),
             }
         ],
-        "model": {"path": tools.board_paths[pipe.model], "name": pipe.model_name},
+        "model": {
+            "path": tools.board_paths[pipe.model],
+            "appearance_path": None
+            if pipe.appearance is None
+            else tools.board_paths[pipe.appearance],
+            "name": pipe.model_name,
+        },
         "detector": {
             "name": pipe.detector,
             "files": {n: tools.board_paths[p] for n, p in pipe.detector_files.items()},
