@@ -12,10 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from harness.boards.base import Board, PutReport
 from harness.boards.errors import BoardError
 from harness.datasets.base import Dataset, Labels, Recording
 from harness.verdicts.accuracy import Scored
+from harness.verdicts.fidelity import Pair
 from harness.verdicts.latency import RunTimes, StageTimes
 from harness.verdicts.thresholds import Case
 from rppg_core.errors import UserError
@@ -161,6 +164,23 @@ def run_case(
             failures[recording.id] = replayed.record.error
         observer.done(case, recording.id, _outcome(replayed))
     return CaseRun(case, dataset.synthetic, tuple(replays), failures, sent)
+
+
+def pairs(variant: CaseRun, whole: CaseRun) -> tuple[Pair, ...]:
+    """Recordings that gave a heart rate in both runs; `whole` is the float model's."""
+    others = {one.recording: one.record for one in whole.replays if one.record.bpm is not None}
+    return tuple(
+        Pair(
+            one.recording,
+            one.reference_bpm,
+            float(others[one.recording].bpm or 0),
+            one.record.bpm,
+            np.asarray(others[one.recording].raw["result"]["derivative"], dtype=np.float64),
+            np.asarray(one.record.raw["result"]["derivative"], dtype=np.float64),
+        )
+        for one in variant.replays
+        if one.record.bpm is not None and one.recording in others
+    )
 
 
 def load_cases(results: Path) -> list[CaseRun]:
