@@ -40,7 +40,7 @@ def appearance_logits(weights: dict[str, np.ndarray]) -> keras.Model:
     seen = _conv("conv2d_7", 64, "same")(ops.average_pool(seen, 2))
     seen = _conv("conv2d_8", 64, "valid")(seen)
     second = layers.Conv2D(1, 1, name="conv2d_9")(seen)
-    return _filled(keras.Model(appearance, [first, second], name="appearance"), weights)
+    return _filled(keras.Model([appearance], [first, second], name="appearance"), weights)
 
 
 def tall_motion(weights: dict[str, np.ndarray], window: int) -> keras.Model:

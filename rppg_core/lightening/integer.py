@@ -54,7 +54,7 @@ def convert_halves(weights: dict[str, np.ndarray], calibration: Calibration) -> 
     appearance = appearance_logits(weights)
     samples: Samples = []
     for motion, picture in zip(calibration.motion, pictures, strict=True):
-        first, second = (attention(np.asarray(x)) for x in appearance(picture, training=False))
+        first, second = (attention(np.asarray(x)) for x in appearance([picture], training=False))
         frames = len(motion)
         samples.append(
             [
