@@ -102,7 +102,7 @@ def narrow_tanh_inputs(tflite: bytes, limit: float = TANH_LIMIT) -> bytes:
     """The int8 model with the tensors that go into a tanh holding -limit to limit, no more.
 
     The converter gives them the widest range that calibration saw, in which steps are so coarse
-    that rounding costs the pulse 1 to 4 dB. A convolution scales its output to what its tensor
+    that rounding costs the pulse 1 to 5 dB. A convolution scales its output to what its tensor
     says, so that changing scale and zero point there is all it takes.
     """
     model = bytearray(tflite)
