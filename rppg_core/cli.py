@@ -23,6 +23,7 @@ from rppg_core.video import open_source
 
 ALL = "all"
 EDGE_TPU, EDGE_TPU_COMPILER = "int8-edgetpu", "edgetpu_compiler"
+TRAINING_STEPS, LEARNING_RATE = 800, 1e-3
 GOOD_SNR_DB, FAIR_SNR_DB = 3.0, -3.0  # below the second, noise outweighs the pulse twofold
 
 
@@ -93,9 +94,9 @@ def quantize(options: argparse.Namespace) -> int:
         there = ", ".join(models.VARIANTS)
         raise UserError(f"unknown variant '{options.variant}'; there are {there} and {ALL}")
     if Path(options.weights).exists():
-        folder, name = Path(options.weights), Path(options.weights).resolve().name
+        weights, name = Path(options.weights), Path(options.weights).resolve().stem
     else:
-        folder, name = next(iter(models.find(options.weights).values())).parent, options.weights
+        weights, name = models.weights_path(options.weights), options.weights
     options.out.mkdir(parents=True, exist_ok=True)
     for variant in wanted:
         if (
@@ -106,7 +107,7 @@ def quantize(options: argparse.Namespace) -> int:
             print(f"{variant:12} left out: {EDGE_TPU_COMPILER} is not on PATH")
             continue
         target = options.out / models.model_file_name(f"{name}-{variant}", variant)
-        models.make(folder, name, variant, target, options.window, options.calibration)
+        models.make(weights, name, variant, target, options.window, options.calibration)
         files = [path for path in (target, partner_of(target)) if path is not None]
         size = sum(path.stat().st_size for path in files)
         print(f"{variant:12} {size:9,} bytes  {'  '.join(str(path) for path in files)}")
@@ -119,6 +120,24 @@ def inspect(options: argparse.Namespace) -> int:
 
     for number, path in enumerate(options.models):
         print("\n" * bool(number) + report(inspect_model(path)))
+    return 0
+
+
+def train(options: argparse.Namespace) -> int:
+    """`rppg train`: TS-CAN weights out of shards of face crops."""
+    try:
+        from rppg_core.lightening import train as training  # noqa: PLC0415 (needs TensorFlow)
+    except ModuleNotFoundError as missing:
+        raise UserError(
+            f"training needs TensorFlow (no {missing.name}): pip install -e '.[lightening]'"
+        ) from None
+    settings = training.TrainSettings(
+        steps=options.steps,
+        learning_rate=options.learning_rate,
+        seed=options.seed,
+        start=options.start,
+    )
+    print(training.train(options.shards, options.out, options.validation, settings))
     return 0
 
 
@@ -193,7 +212,9 @@ def _parser() -> argparse.ArgumentParser:
     listed.add_argument("--fetch", nargs="+", default=[], metavar="NAME")
     listed.set_defaults(command=list_models)
     made = commands.add_parser("quantize", help="make TFLite models out of TS-CAN weights")
-    made.add_argument("--weights", required=True, help="a name, or a TensorFlow.js folder")
+    made.add_argument(
+        "--weights", required=True, help="a name, an .npz file or a TensorFlow.js folder"
+    )
     made.add_argument("--variant", default=ALL, help=f"{', '.join(models.VARIANTS)} or {ALL}")
     made.add_argument("--window", type=int, default=models.WINDOW, metavar="FRAMES")
     made.add_argument("--calibration", type=Path, help="for int8: a file of harness.calibration")
@@ -202,6 +223,15 @@ def _parser() -> argparse.ArgumentParser:
     seen = commands.add_parser("inspect", help="operators, size and card of TFLite models")
     seen.add_argument("models", nargs="+", type=Path, metavar="MODEL")
     seen.set_defaults(command=inspect)
+    taught = commands.add_parser("train", help="train TS-CAN on shards of face crops")
+    taught.add_argument("shards", help="a folder of .npz shards")
+    taught.add_argument("--validation", required=True, help="a folder of shards to judge by")
+    taught.add_argument("--out", required=True, help="where it writes; goes on from what is there")
+    taught.add_argument("--start", default="", help="weights to start from (default: random ones)")
+    taught.add_argument("--steps", type=int, default=TRAINING_STEPS)
+    taught.add_argument("--learning-rate", type=float, default=LEARNING_RATE)
+    taught.add_argument("--seed", type=int, default=1)
+    taught.set_defaults(command=train)
     return parser
 
 

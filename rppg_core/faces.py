@@ -50,13 +50,20 @@ class Detector(ABC):
 
     def detect(self, rgb: np.ndarray) -> List[Face]:
         """Faces in `rgb` (h, w, 3) uint8, cut to the frame; any that leave it are dropped."""
+        return self._inside(rgb, self._find(rgb))
+
+    def detect_near(self, rgb: np.ndarray, box: Box) -> List[Face]:
+        """Faces in `rgb`, when one was at `box` a moment ago; a detector may look there first."""
+        return self.detect(rgb)
+
+    @staticmethod
+    def _inside(rgb: np.ndarray, faces: List[Face]) -> List[Face]:
         height, width = rgb.shape[:2]
-        frame = Box(0.0, 0.0, float(width), float(height))
         inside = []
-        for box, score in self._find(rgb):
+        for box, score in faces:
             left, top = max(box.x, 0.0), max(box.y, 0.0)
-            right = min(box.x + box.width, frame.width)
-            bottom = min(box.y + box.height, frame.height)
+            right = min(box.x + box.width, float(width))
+            bottom = min(box.y + box.height, float(height))
             area = max(right - left, 0.0) * max(bottom - top, 0.0)
             if area > 0 and area >= (1 - MOST_OUTSIDE) * box.width * box.height:
                 inside.append(Face(Box(left, top, right - left, bottom - top), score))
@@ -72,6 +79,8 @@ class ResNetDetector(Detector):
     mean_bgr = (104.0, 177.0, 123.0)  # in the order of the blob, whatever the picture's
     least_score = 0.5
     margin = 0.25  # faces that fill the frame are found only with room around them
+    near_input_px = 200
+    near_span = 1.6  # side of the square searched around a face, over the face's longer side
 
     def __init__(self, files: Mapping[str, Path]) -> None:
         weights, config = (str(files[name]) for name in self.file_names)
@@ -80,17 +89,30 @@ class ResNetDetector(Detector):
         except cv2.error as bad:
             raise _unreadable(weights, bad) from None
 
+    def detect_near(self, rgb: np.ndarray, box: Box) -> List[Face]:
+        """Around `box` first, in a smaller input: less than half the work while a face stays."""
+        side = self.near_span * max(box.width, box.height)
+        left = max(0, int(box.x + box.width / 2 - side / 2))
+        top = max(0, int(box.y + box.height / 2 - side / 2))
+        cut = rgb[top : top + int(side), left : left + int(side)]
+        near = [
+            Face(found._replace(x=found.x + left, y=found.y + top), score)
+            for found, score in self._inside(cut, self._infer(cut, self.near_input_px, 0.0))
+        ]
+        return near or self.detect(rgb)
+
     def _find(self, rgb: np.ndarray) -> List[Face]:
+        return self._infer(rgb, self.input_px, self.margin)
+
+    def _infer(self, rgb: np.ndarray, input_px: int, margin: float) -> List[Face]:
         height, width = rgb.shape[:2]
-        scale = self.input_px / (1 + 2 * self.margin)
-        inner = cv2.resize(rgb, (int(scale), int(scale)), interpolation=cv2.INTER_AREA)
-        edge = (self.input_px - inner.shape[0]) // 2
+        inner_px = int(input_px / (1 + 2 * margin))
+        inner = cv2.resize(rgb, (inner_px, inner_px), interpolation=cv2.INTER_AREA)
+        edge = (input_px - inner_px) // 2
         padded = cv2.copyMakeBorder(inner, edge, edge, edge, edge, cv2.BORDER_CONSTANT)
-        blob = cv2.dnn.blobFromImage(padded, mean=self.mean_bgr, swapRB=True)
-        self._net.setInput(blob)
+        self._net.setInput(cv2.dnn.blobFromImage(padded, mean=self.mean_bgr, swapRB=True))
         found = self._net.forward()[0, 0]
-        span = padded.shape[0] / inner.shape[0]
-        offset = edge / inner.shape[0]
+        span, offset = padded.shape[0] / inner_px, edge / inner_px
         faces = []
         for score, left, top, right, bottom in found[:, 2:7]:
             if score < self.least_score:

@@ -1,7 +1,8 @@
 """Model files by name: where they come from, how they are recognised, where they lie here.
 
 Files are looked for in the folders of RPPG_MODELS (a search path, each folder looked through
-recursively), then in the cache. A file counts only if its SHA-256 is the expected one.
+recursively), then in the cache, then among those that come with the project. A file counts only if
+its SHA-256 is the expected one.
 """
 
 import contextlib
@@ -25,6 +26,7 @@ CALIBRATED = (*PAIRS, "int8-naive")  # need windows of real inputs to be made
 VARIANTS = ("float32", "float16", "dynamic", *CALIBRATED)
 WINDOW = 10  # frames; what the published weights were trained on
 DEFAULT_MODEL = "tscan-afrl"
+BUNDLED = Path(__file__).parent / "lightening" / "trained"  # models that come with the project
 PREFERRED_DETECTOR, FILELESS_DETECTOR = "resnet10-ssd", "haar"
 _OPENCV_3RDPARTY = "8033c2bc31b3256f0d461c919ecc01c2428ca03b"
 _RPPG_WEB = "https://raw.githubusercontent.com/ubicomplab/rppg-web/master/public"
@@ -40,7 +42,9 @@ class ModelFile(NamedTuple):
 
 
 class ModelEntry(NamedTuple):
-    """A model: `kind` is `weights` (TS-CAN, to be made into TFLite) or `detector`."""
+    """A model: `kind` is `weights` (TS-CAN, to be made into TFLite), `bundled` (the same, and they
+    come with the project, a TFLite form among them) or `detector`.
+    """
 
     name: str
     kind: str
@@ -69,6 +73,26 @@ _ENTRIES = (
         ),
         "none stated",
         "TS-CAN by its authors, pre-trained on AFRL, 10-frame windows",
+    ),
+    ModelEntry(
+        "tscan-synthetic",
+        "bundled",
+        (
+            ModelFile(
+                "tscan-synthetic.npz",
+                "",
+                "edb37270af4093a6cb69e222e91ac6572348249c74897cc903d85493a38512fb",
+                1072036,
+            ),
+            ModelFile(
+                "tscan-synthetic-float32.tflite",
+                "",
+                "48e4414a9288e6b0396c0f36bab2a120665bfb8a9f9b8f3f6caa74b4efba55c8",
+                2146209,
+            ),
+        ),
+        "the project's own",
+        "TS-CAN trained on rendered faces, 10-frame windows",
     ),
     ModelEntry(
         "resnet10-ssd",
@@ -142,7 +166,7 @@ def cache_dir() -> Path:
 def search_folders() -> List[Path]:
     """The folders models are looked for in, in order."""
     named = os.environ.get(SEARCH_PATH, "").split(os.pathsep)
-    return [Path(folder).expanduser() for folder in named if folder] + [cache_dir()]
+    return [*(Path(folder).expanduser() for folder in named if folder), cache_dir(), BUNDLED]
 
 
 def find(name: str) -> Dict[str, Path]:
@@ -232,8 +256,11 @@ def tflite_file(model: str, variant: str = "float32") -> Tuple[str, Path]:
     if variant not in VARIANTS:
         raise UserError(f"unknown variant '{variant}'; there are {', '.join(VARIANTS)}")
     wanted = entry(model)
-    if wanted.kind != "weights":
+    if wanted.kind not in ("weights", "bundled"):
         raise UserError(f"'{model}' is a {wanted.kind}, not TS-CAN weights; name a TS-CAN model")
+    ready = f"{model}-{variant}.tflite"
+    if any(file.name == ready for file in wanted.files):
+        return f"{model}/{variant}", find(model)[ready]
     return f"{model}/{variant}", _made(model, variant)
 
 
@@ -246,9 +273,15 @@ def _made(name: str, variant: str) -> Path:
     target = folder / model_file_name(f"{name}-{variant}-{digest[:12]}-{__version__}", variant)
     if target.is_file():
         return target
-    weights = next(iter(find(name).values())).parent
+    weights = weights_path(name)
     folder.mkdir(parents=True, exist_ok=True)
     return make(weights, name, variant, target)
+
+
+def weights_path(name: str) -> Path:
+    """Where weights `name` lie: an .npz file or a TensorFlow.js folder. Raises ModelError."""
+    first = next(iter(find(name).values()))
+    return first if first.suffix == ".npz" else first.parent
 
 
 def model_file_name(stem: str, variant: str) -> str:

@@ -129,6 +129,7 @@ class Pipeline:
         self._recent: Deque[Sample] = deque(maxlen=model.window)
         self._pending = 0
         self._run = 0
+        self._seen_at = -1  # the frame of the last sighting
         self._moved = False
         self._time_s = array("d")
         self._derivative = array("d")
@@ -154,11 +155,12 @@ class Pipeline:
         if not sighting.searched:
             self._timings["detect"][-1] = 0  # a look at a counter is no call of the detector
         box = sighting.box
+        if sighting.found:
+            self._seen_at = len(self._time_s) - 1
         if not self._boxes or self._boxes[-1][1] != box:
             self._boxes.append((frame.number, box))
         if box is None:
-            self._end_run()
-            self._keep(0.0, lost=True)
+            self._lose()
         else:
             with self._timed("preprocess"):
                 sample = self._preprocessor.push(frame.rgb, box)
@@ -221,8 +223,12 @@ class Pipeline:
             start_ns = perf_counter_ns()
             frame = next(frames, None)
             if frame is None:
-                return self.finish()
+                break
             self.push(frame, perf_counter_ns() - start_ns)
+        try:
+            return self.finish()
+        except (NoFaceError, PulseError) as bad:
+            raise type(bad)(f"{source}: {bad}") from None
 
     def _timed(self, stage: str) -> "_Stopwatch":
         return _Stopwatch(self._timings[stage])
@@ -230,6 +236,14 @@ class Pipeline:
     def _keep(self, derivative: float, lost: bool) -> None:
         self._derivative.append(derivative)
         self._lost.append(lost)
+
+    def _lose(self) -> None:
+        """Mark this frame as without a face, and those since it was last seen."""
+        self._end_run()
+        for held in range(self._seen_at + 1, len(self._derivative)):
+            self._derivative[held] = 0.0
+            self._lost[held] = True
+        self._keep(0.0, lost=True)
 
     def _predict(self) -> None:
         """The model over the last window; only frames that had no value yet take one."""

@@ -25,7 +25,7 @@ Square = Tuple[int, int, int]  # left, top, side in px
 
 
 class Sample(NamedTuple):
-    """The `difference` of two frames and the earlier `frame`, (36, 36, 3) float32 each, both raw."""
+    """The `difference` of two frames and the earlier `frame`: raw (36, 36, 3) float32."""
 
     difference: np.ndarray
     frame: np.ndarray
@@ -102,7 +102,8 @@ class Preprocessor:
 
 
 def _moments(values: np.ndarray) -> Tuple[float, float]:
-    return float(values.mean()), float(np.mean(values**2))
+    row = values.ravel()
+    return float(row.sum()) / row.size, float(row @ row) / row.size
 
 
 def _deviation(mean: float, square: float) -> float:

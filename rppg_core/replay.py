@@ -172,6 +172,9 @@ class _Watched(FrameSource):
         self._recording = recording
         self._source = source
 
+    def __str__(self) -> str:
+        return str(self._source)
+
     def __iter__(self) -> Iterator[Frame]:
         said_s = time.monotonic()
         of = self._source.declared_frames

@@ -8,7 +8,7 @@ import numpy as np
 from rppg_core.errors import UserError
 from rppg_core.faces import Box, Detector, Face
 
-DETECT_EVERY_FRAMES = 30
+DETECT_EVERY_FRAMES = 60  # as accurate as 10 and 30 on moving heads, at half the cost of 30
 SEARCH_EVERY_FRAMES = 5  # while there is no face
 HOLD_S = 2.0  # a box outlives its last sighting by this long
 STILL_OVERLAP = 0.8  # a detection that agrees this well is jitter and moves nothing
@@ -62,7 +62,10 @@ class FaceTracker:
 
     def _search(self, time_s: float, rgb: np.ndarray) -> bool:
         self.searches += 1
-        faces = self._detector.detect(rgb)
+        if self._box is None:
+            faces = self._detector.detect(rgb)
+        else:
+            faces = self._detector.detect_near(rgb, self._box)
         if not faces:
             return False
         face = self._choose(faces, rgb.shape[1], rgb.shape[0])

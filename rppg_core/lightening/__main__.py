@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from rppg_core.errors import UserError
-from rppg_core.lightening.weights import load_tfjs
+from rppg_core.lightening.weights import load_weights
 from rppg_core.models import CALIBRATED
 
 MIN_WINDOW, MAX_WINDOW = 2, 60  # frames
@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
         prog="python -m rppg_core.lightening",
         description="Make a TFLite model out of TS-CAN weights.",
     )
-    parser.add_argument("--weights", required=True, help="TensorFlow.js folder or its model.json")
+    parser.add_argument("--weights", required=True, help="TensorFlow.js folder, or .npz file")
     parser.add_argument("--weights-name", required=True, help="their name, kept in the model")
     parser.add_argument("--variant", default="float32", help="form of the model (%(default)s)")
     parser.add_argument("--window", type=int, default=10, help="frames a call (%(default)s)")
@@ -50,7 +50,7 @@ def _make(options: argparse.Namespace) -> None:
         raise UserError(f"{options.out}: there is no folder {options.out.parent}")
     if not MIN_WINDOW <= options.window <= MAX_WINDOW:
         raise UserError(f"a window of {options.window} frames; give {MIN_WINDOW} to {MAX_WINDOW}")
-    weights = load_tfjs(options.weights)
+    weights = load_weights(options.weights)
     if options.variant in CALIBRATED and options.calibration is None:
         raise UserError(f"{options.variant} needs --calibration FILE (see harness.calibration)")
     with quiet_stderr():

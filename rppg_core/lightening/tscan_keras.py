@@ -27,24 +27,30 @@ def tscan(
     window: int = 10,
     appearance_per_frame: bool = False,
     shift: Callable[[Any], Any] | None = None,
+    windows: int = 1,
 ) -> keras.Model:
     """TS-CAN for one window, with `weights` in it.
 
     Inputs "motion" (window, 36, 36, 3) and "appearance" (1, 36, 36, 3): the mean of the window's
     standardised frames, as the network was trained, passed through its branch once. With
     `appearance_per_frame` it is (window, 36, 36, 3) and each frame has its own masks. Output
-    (window, 1): the pulse's derivative. `shift` takes the place of `temporal_shift`.
+    (window, 1): the pulse's derivative. `shift` takes the place of `temporal_shift`. With more
+    `windows`, to train on, each shape's first dimension is as many times longer, and `shift` must
+    keep them apart.
     """
     shift = shift or temporal_shift
     motion_shape, appearance_shape = input_shapes(window, appearance_per_frame).values()
-    motion = keras.Input(batch_shape=motion_shape, name="motion")
-    appearance = keras.Input(batch_shape=appearance_shape, name="appearance")
+    motion = keras.Input(batch_shape=(windows * motion_shape[0], *motion_shape[1:]), name="motion")
+    appearance = keras.Input(
+        batch_shape=(windows * appearance_shape[0], *appearance_shape[1:]), name="appearance"
+    )
+    gated = motion.shape[0] if windows > 1 else appearance.shape[0]
 
     seen = _conv("conv2d_3", 32, "valid")(_conv("conv2d_2", 32, "same")(appearance))
-    first_mask = _mask("conv2d_4", seen)
+    first_mask = _for_frames(_mask("conv2d_4", seen), gated)
     seen = ops.average_pool(seen, 2)
     seen = _conv("conv2d_8", 64, "valid")(_conv("conv2d_7", 64, "same")(seen))
-    second_mask = _mask("conv2d_9", seen)
+    second_mask = _for_frames(_mask("conv2d_9", seen), gated)
 
     moved = _conv("conv2d", 32, "same")(shift(motion))
     moved = _conv("conv2d_1", 32, "valid")(shift(moved))
@@ -52,7 +58,9 @@ def tscan(
     moved = _conv("conv2d_5", 64, "same")(shift(moved))
     moved = _conv("conv2d_6", 64, "valid")(shift(moved))
     moved = ops.average_pool(moved * second_mask, 2)
-    hidden = layers.Dense(128, activation="tanh", name="dense")(ops.reshape(moved, (window, -1)))
+    hidden = layers.Dense(128, activation="tanh", name="dense")(
+        ops.reshape(moved, (windows * window, -1))
+    )
     derivative = layers.Dense(1, name="dense_1")(hidden)
 
     # Only layers of a given name in it: automatic ones count up in a process, and are in the file.
@@ -97,3 +105,9 @@ def _mask(name: str, features: Any) -> Any:
     """Attention over the picture (frames, h, w, 1): a sigmoid scaled to a mean of one half."""
     attention = layers.Conv2D(1, 1, activation="sigmoid", name=name)(features)
     return attention * MASK_MEAN / ops.mean(attention, axis=(1, 2), keepdims=True)
+
+
+def _for_frames(masks: Any, frames: int) -> Any:
+    """A mask for each of `frames`, where there is one for a window; one alone fits them all."""
+    repeats = frames // masks.shape[0]
+    return ops.repeat(masks, repeats, axis=0) if repeats > 1 else masks

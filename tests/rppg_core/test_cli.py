@@ -248,3 +248,43 @@ def test_the_program_ends_with_2_and_one_line(tmp_path):
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"rppg: {tmp_path / 'none.mp4'}: no such video\n"
+
+
+class TestTrain:
+    """Training itself is tested where it is; here, what a user is told."""
+
+    def test_without_tensorflow_it_says_what_to_install(self, capsys, monkeypatch, tmp_path):
+        monkeypatch.delitem(sys.modules, "rppg_core.lightening.train", raising=False)
+        monkeypatch.setitem(sys.modules, "keras", None)
+        folder = str(tmp_path)
+        assert main(["train", folder, "--validation", folder, "--out", folder]) == 2
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1
+        assert "training needs TensorFlow" in said
+        assert "pip install" in said
+
+    @pytest.mark.lightening
+    def test_a_folder_without_shards_is_one_line(self, capsys, tmp_path):
+        pytest.importorskip("tensorflow", reason="training needs TensorFlow (extra 'lightening')")
+        folder = str(tmp_path)
+        assert main(["train", folder, "--validation", folder, "--out", folder]) == 2
+        said = capsys.readouterr().err.splitlines()
+        assert f"rppg: {folder}: no .npz shards" in said[-1]
+
+
+def test_the_bundled_model_runs_with_no_other_file(short_clip, monkeypatch, tmp_path):
+    monkeypatch.delenv("RPPG_MODELS", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    arguments = [str(short_clip), "--model", "tscan-synthetic", "--detector", "haar", "--json"]
+    without_tensorflow = (
+        "import sys; sys.modules['tensorflow'] = None; "
+        "from rppg_core.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", without_tensorflow, "run", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["bpm"] == pytest.approx(72, abs=3)

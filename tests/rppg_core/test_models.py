@@ -9,7 +9,12 @@ import pytest
 
 from rppg_core import models
 from rppg_core.errors import ModelError, UserError
+from rppg_core.lightening.weights import load_npz, weights_sha256
+from rppg_core.model_card import read_card
 from rppg_core.models import ModelEntry, ModelFile
+from rppg_core.pipeline import Pipeline
+from rppg_core.tscan import TSCAN
+from rppg_core.video import open_source
 
 CONTENT = {"a.bin": b"weights " * 4000, "b.json": b'{"of": "a.bin"}\n'}
 
@@ -196,12 +201,44 @@ class TestTFLiteFiles:
         assert model_file.stat().st_mtime_ns == changed
 
 
+class TestBundled:
+    """Weights that come with the project, and their float32 form."""
+
+    def test_it_needs_no_other_file_and_no_tensorflow(self, cache):
+        name, path = models.tflite_file("tscan-synthetic")
+        assert name == "tscan-synthetic/float32"
+        assert path.parent == models.BUNDLED
+        assert TSCAN(path).card["weights"] == "tscan-synthetic"
+        assert not cache.exists()
+
+    def test_both_files_are_small_enough_to_be_in_a_repository(self):
+        sizes = [path.stat().st_size for path in models.find("tscan-synthetic").values()]
+        assert max(sizes) <= 2_200_000
+        assert sum(sizes) <= 3_300_000
+
+    def test_an_altered_file_is_refused(self, cache, tmp_path, monkeypatch):
+        monkeypatch.setattr(models, "BUNDLED", tmp_path)
+        (tmp_path / "tscan-synthetic.npz").write_bytes(b"other")
+        with pytest.raises(ModelError, match="another file of that name"):
+            models.tflite_file("tscan-synthetic")
+
+    def test_the_model_is_made_of_the_weights(self):
+        files = models.find("tscan-synthetic")
+        weights = load_npz(files["tscan-synthetic.npz"])
+        card = read_card(files["tscan-synthetic-float32.tflite"])
+        assert card["weights_sha256"] == weights_sha256(weights)
+
+    def test_it_finds_the_real_pulse(self, real_clip, haar):
+        pipeline = Pipeline(haar, TSCAN(models.tflite_file("tscan-synthetic")[1]))
+        assert pipeline.run(open_source(str(real_clip))).bpm == pytest.approx(53, abs=2)
+
+
 def test_the_registry_is_sound():
     for name, entry in models.REGISTRY.items():
         assert name == entry.name
         assert entry.licence
         for file in entry.files:
-            assert file.address.startswith("https://")
+            assert file.address.startswith("https://") or entry.kind == "bundled"
             assert len(file.sha256) == 64
             assert 0 < file.size_bytes < 10_000_000
 

@@ -27,7 +27,7 @@ def clip(frames, seed=0, drift=0.0):
 
 
 def published(frames):
-    """MTTS-CAN's steps over a whole clip, in float64: (motion, appearance) of each pair of frames."""
+    """MTTS-CAN's steps over a whole clip, in float64: (motion, appearance) of each pair."""
     cut = np.stack([f[12:84, 24:96] for f in frames]).astype(np.float64)
     small = cut.reshape(len(cut), SIZE_PX, 2, SIZE_PX, 2, 3).mean(axis=(2, 4)) / 255
     small = np.clip(small, 1 / 255, 1)

@@ -86,7 +86,11 @@ def test_garbage_gives_one_line_and_never_a_number(tmp_path, rest, header):
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(bpm=st.floats(30, 240), condition=st.text(max_size=20))
+# No NUL: before Python 3.11 csv writes none.
+@given(
+    bpm=st.floats(30, 240),
+    condition=st.text(st.characters(exclude_characters="\x00"), max_size=20),
+)
 def test_what_a_csv_writer_writes_is_read_back(tmp_path, bpm, condition):
     (tmp_path / "a.mp4").write_bytes(b"")
     with (tmp_path / "labels.csv").open("w", encoding="utf-8", newline="", errors="replace") as out:

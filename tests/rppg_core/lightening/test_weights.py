@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 
 from rppg_core.errors import ModelError
-from rppg_core.lightening.weights import SHAPES, load_tfjs, weights_sha256
+from rppg_core.lightening.weights import (
+    SHAPES,
+    load_npz,
+    load_tfjs,
+    load_weights,
+    save_npz,
+    weights_sha256,
+)
 
 PUBLISHED_FLOATS = 532_899
 SHARD = "group1-shard1of2.bin"
@@ -165,3 +172,46 @@ def test_json_garbage(folder, text):
 def test_bytes_that_are_no_text(folder):
     (folder / "model.json").write_bytes(b"\xff\xfe\x00\x80")
     assert "TensorFlow.js layers format" in one_line(folder)
+
+
+class TestNpz:
+    """The project's own weights files."""
+
+    @pytest.fixture
+    def path(self, tmp_path, random_weights):
+        save_npz(tmp_path / "mine.npz", random_weights)
+        return tmp_path / "mine.npz"
+
+    def test_tensors_come_back_as_half_precision_has_them(self, path, random_weights, folder):
+        loaded = load_weights(path)
+        assert loaded.keys() == SHAPES.keys() == load_weights(folder).keys()
+        for name, tensor in random_weights.items():
+            np.testing.assert_array_equal(loaded[name], tensor.astype(np.float16))
+            assert loaded[name].dtype == np.float32
+        assert path.stat().st_size < 1_100_000
+        assert list(path.parent.glob(".*")) == []
+
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [
+            ({"dense/bias": None}, "dense/bias is missing"),
+            ({"extra": np.zeros(1)}, "extra is missing, or no tensor"),
+            ({"dense/bias": np.zeros(127, np.float16)}, r"dense/bias is \[127\] float16"),
+            ({"dense/bias": np.zeros(128, np.int16)}, r"dense/bias is \[128\] int16"),
+            ({"dense/bias": np.full(128, np.nan)}, "dense/bias holds values that are not finite"),
+        ],
+    )
+    def test_what_does_not_fit_is_named(self, path, change, said):
+        with np.load(path) as stored:
+            tensors = {**stored, **change}
+        np.savez(path, **{name: value for name, value in tensors.items() if value is not None})
+        with pytest.raises(ModelError, match=said) as caught:
+            load_npz(path)
+        assert "\n" not in str(caught.value)
+
+    def test_files_that_are_none_are_refused(self, tmp_path, path):
+        with pytest.raises(ModelError, match="no such weights file"):
+            load_npz(tmp_path / "none.npz")
+        path.write_bytes(path.read_bytes()[:1000])
+        with pytest.raises(ModelError, match=r"not an \.npz file of weights"):
+            load_npz(path)

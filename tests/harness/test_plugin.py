@@ -1,0 +1,144 @@
+"""The plugin as a user meets it: a whole pytest run over real replays."""
+
+import json
+import shutil
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from harness.cli import main as rppg_bench
+
+USAGE = pytest.ExitCode.USAGE_ERROR
+FAILED = pytest.ExitCode.TESTS_FAILED
+OK = pytest.ExitCode.OK
+
+
+def bench(project, *more):
+    return project.runpytest_subprocess(
+        "--dataset=tiny", "--detector=haar", "--thresholds=lenient.yaml", "--results=out", *more
+    )
+
+
+def records(project):
+    return sorted(project.path.joinpath("out").rglob("*.json"))
+
+
+@pytest.mark.board
+def test_a_run_prints_both_tables_and_leaves_records(project):
+    done = bench(project, "--junitxml=junit.xml", "--benchmark-json=times.json")
+    assert done.ret == OK
+    text = done.stdout.str()
+    assert "Accuracy: heart rate in bpm" in text
+    assert "Time: ms per call" in text
+    assert "rendered clips with a known pulse; no person was measured" in text
+    assert "2/2 subject2" in done.stderr.str(), "progress is shown though pytest captures output"
+    assert len(records(project)) == 2
+
+    one = json.loads(records(project)[0].read_text())
+    assert one["schema"] == "rppg-record/1"
+    assert one["campaign"]["labels"] == "ppg-fft"
+    assert one["campaign"]["synthetic"] is True
+    frames = one["result"]["frames"]
+    assert {len(row) for row in one["result"]["timings_ns"].values()} == {frames}
+
+    names = {p.get("name") for p in ET.parse(project.path / "junit.xml").iter("property")}
+    assert {"mae_bpm", "mae_bpm.threshold", "real_time_factor", "n.all"} <= names
+
+    times = json.loads((project.path / "times.json").read_text())
+    assert times["machine_info"]["boards"]["local"]["machine"]
+    by_stage = {b["extra_info"]["stage"]: b for b in times["benchmarks"]}
+    both = [json.loads(path.read_text())["result"] for path in records(project)]
+    for stage, benchmark in by_stage.items():
+        mean_s = sorted(sum(r["timings_ns"][stage]) / r["frames"] / 1e9 for r in both)
+        assert sorted(benchmark["stats"]["data"]) == pytest.approx(mean_s, rel=1e-6), stage
+        assert benchmark["stats"]["rounds"] == 2
+
+
+@pytest.mark.board
+def test_the_tables_can_be_made_again_from_the_records(project, capsys):
+    assert bench(project).ret == OK
+    run = next(project.path.joinpath("out").iterdir())
+    assert rppg_bench(["report", str(run)]) == 0
+    again = capsys.readouterr().out
+    assert "Accuracy: heart rate in bpm" in again
+    assert "subject" not in again.split("Time:")[0]
+    assert "postprocess" in again
+
+
+@pytest.mark.board
+def test_a_miss_is_a_failure_that_explains_itself(project):
+    done = bench(project, "--thresholds=strict.yaml")
+    assert done.ret == FAILED
+    text = done.stdout.str()
+    assert "must be <= 1e-05" in text
+    assert "Worst of 2 recordings" in text
+    assert "Look first at predict" in text
+    assert "Traceback" not in text
+
+
+@pytest.mark.board
+def test_a_recording_that_fails_fails_the_gate_and_no_other(project, real_clip):
+    own = project.path / "own"
+    own.mkdir()
+    shutil.copy(real_clip, own / "good.mp4")
+    (own / "cut.mp4").write_bytes(real_clip.read_bytes()[:400_000])
+    (own / "empty.avi").touch()
+    (own / "labels.csv").write_text(
+        "file,bpm\ngood.mp4,53\ncut.mp4,60\nempty.avi,70\ngone.avi,80\n"
+    )
+    done = bench(project, "--dataset=own")
+    text = done.stdout.str()
+    # A file that the list names and the folder lacks is the user's mistake, said before a replay.
+    assert done.ret == FAILED
+    assert "gone.avi" in text
+    (own / "labels.csv").write_text("file,bpm\ngood.mp4,53\ncut.mp4,60\nempty.avi,70\n")
+    done = bench(project, "--dataset=own")
+    text = done.stdout.str()
+    assert done.ret == FAILED
+    assert "3/3 good.mp4: 53." in done.stderr.str() or "3/3 good.mp4: 52." in done.stderr.str()
+    assert "failed replays" in text
+    assert "the file is empty" in text
+
+
+@pytest.mark.board
+def test_loopback_gives_the_same_heart_rates_and_then_sends_nothing(project):
+    first = bench(project, "--board=local,loopback")
+    assert first.ret == OK
+    rates = {}
+    for path in records(project):
+        one = json.loads(path.read_text())
+        key = one["campaign"]["recording"]
+        rates.setdefault(key, set()).add(round(one["result"]["bpm"], 6))
+    assert len(rates) == 2
+    assert all(len(found) == 1 for found in rates.values())
+    assert "loopback 0 bytes" in bench(project, "--board=loopback").stdout.str()
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        ("--board=moon", "no board 'moon' in *; it has: local, loopback"),
+        ("--dataset=moon", "no dataset 'moon' in *; it has: own, tiny"),
+        ("--variant=moon", "unknown variant 'moon'; there are *float32*"),
+        ("--model=moon", "unknown model 'moon'; there are *tscan-afrl*"),
+        ("--model=moon.tflite", "moon.tflite: no such model file"),
+        ("--detector=moon", "unknown detector 'moon'; there are auto, resnet10-ssd*"),
+        ("--boards=moon.yaml", "*moon.yaml: cannot be read*"),
+        ("--datasets=moon.yaml", "*moon.yaml: no such datasets file"),
+        ("--thresholds=moon.yaml", "*moon.yaml: cannot be read*"),
+        ("--thresholds=broken.yaml", "*broken.yaml: *max_mae: unknown key*"),
+    ],
+)
+def test_a_wrong_name_is_one_line_before_anything_runs(project, option, says):
+    done = bench(project, option)
+    assert done.ret == USAGE
+    done.stderr.fnmatch_lines([f"ERROR: {says}"])
+    assert "Traceback" not in done.stderr.str()
+    assert not records(project)
+
+
+def test_other_peoples_tests_are_left_alone(pytester):
+    pytester.makepyfile("def test_one(tmp_path): assert True")
+    done = pytester.runpytest_subprocess("--board=moon")
+    assert done.ret == OK
+    assert "heart rate from video" not in done.stdout.str()
