@@ -13,18 +13,23 @@ from rich.console import RenderableType
 
 from harness.boards.base import Board
 from harness.boards.inventory import load_boards, open_board
-from harness.campaign import CaseRun, Pipe, run_case
+from harness.calibration import refuse_overlap
+from harness.campaign import CaseRun, Pipe, pairs, run_case
 from harness.datasets.base import Dataset
 from harness.datasets.registry import load_datasets, open_dataset
 from harness.reports.progress import CampaignProgress
 from harness.reports.terminal import CaseSummary, summary
 from harness.verdicts.accuracy import AccuracyReport, score
-from harness.verdicts.gates import GateResult, gate_accuracy, gate_latency
+from harness.verdicts.fidelity import FidelityReport
+from harness.verdicts.gates import GateResult, gate_accuracy, gate_latency, gate_quantization
 from harness.verdicts.latency import LatencyReport, measure
 from harness.verdicts.thresholds import Case, Thresholds, parse_thresholds
 from rppg_core import models
 from rppg_core.errors import UserError
 from rppg_core.model_card import read_card
+from rppg_core.tscan_int8 import partner_of
+
+FLOAT = "float32"  # the form that the others are compared with
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,8 @@ class Verdicts:
     accuracy_gates: tuple[GateResult, ...] = ()
     latency: LatencyReport | None = None
     latency_gates: tuple[GateResult, ...] = ()
+    fidelity: FidelityReport | None = None
+    fidelity_gates: tuple[GateResult, ...] = ()
 
 
 @dataclass
@@ -64,6 +71,7 @@ class Bench:
     _boards: dict[str, Board] = field(default_factory=dict)
     _facts: dict[str, Any] = field(default_factory=dict)
     _failed: dict[Case, Exception] = field(default_factory=dict)
+    _float_runs: dict[Case, CaseRun] = field(default_factory=dict)
     _folder: Path | None = None
 
     def cases(self) -> list[Case]:
@@ -134,6 +142,16 @@ class Bench:
         held.latency_gates = gate_latency(self.thresholds(), case, held.latency, held.run.failures)
         return held
 
+    def judge_quantization(self, case: Case, progress: CampaignProgress) -> Verdicts:
+        """The case with its likeness to float32, replayed for it where it was not, and gates."""
+        held = self.verdicts[case]
+        size = sum(path.stat().st_size for path in self._model_files(self.options.model, case))
+        held.fidelity = FidelityReport(pairs(held.run, self._float_run(case, progress)), size)
+        held.fidelity_gates = gate_quantization(
+            self.thresholds(), case, held.fidelity, held.run.failures
+        )
+        return held
+
     def summary(self) -> RenderableType | None:
         """Both tables, or None when nothing was replayed."""
         if not self.verdicts:
@@ -155,9 +173,15 @@ class Bench:
         self._boards.clear()
 
     def _replay(self, case: Case, progress: CampaignProgress) -> CaseRun:
+        return self._replay_model(case, self.options.model, self._results(), progress)
+
+    def _replay_model(
+        self, case: Case, which: str, results: Path, progress: CampaignProgress
+    ) -> CaseRun:
         dataset = self._dataset(case.dataset, progress)
-        chosen, instead = models.choose_model(self.options.model)
+        chosen, instead = models.choose_model(which)
         name, model = models.tflite_file(chosen, case.variant)
+        refuse_overlap(read_card(model), dataset, dataset.recordings())
         detector, files, remark = models.choose_detector(self.options.detector)
         for line in filter(None, (instead, remark)):
             progress.say(line)
@@ -165,12 +189,27 @@ class Bench:
             self._board(case.board),
             dataset,
             case,
-            Pipe(name, model, detector, files),
-            self._results(),
+            Pipe(name, model, detector, files, appearance=partner_of(model)),
+            results,
             progress,
             self.options.recordings,
             self.options.timeout_s,
         )
+
+    def _float_run(self, case: Case, progress: CampaignProgress) -> CaseRun:
+        """The float32 form of the case's weights, on the same board and dataset."""
+        plain = Case(case.board, case.dataset, FLOAT)
+        if not self.options.model.endswith(".tflite"):
+            return self.run(plain, progress)
+        weights = read_card(Path(self.options.model))["weights"]
+        if plain not in self._float_runs:
+            folder = self._results() / "float32-for-comparison"
+            self._float_runs[plain] = self._replay_model(plain, weights, folder, progress)
+        return self._float_runs[plain]
+
+    def _model_files(self, which: str, case: Case) -> list[Path]:
+        model = models.tflite_file(which, case.variant)[1]
+        return [path for path in (model, partner_of(model)) if path is not None]
 
     def _dataset(self, name: str, progress: CampaignProgress) -> Dataset:
         dataset = open_dataset(name, self.options.datasets_file)

@@ -12,10 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from harness.boards.base import Board, PutReport
 from harness.boards.errors import BoardError
 from harness.datasets.base import Dataset, Labels, Recording
 from harness.verdicts.accuracy import Scored
+from harness.verdicts.fidelity import Pair
 from harness.verdicts.latency import RunTimes, StageTimes
 from harness.verdicts.thresholds import Case
 from rppg_core.errors import UserError
@@ -28,13 +31,23 @@ REPLAY_TIMEOUT_S = 900.0  # for one recording; a frozen board is given up after 
 
 @dataclass(frozen=True)
 class Pipe:
-    """What every recording goes through: a TFLite model, a face detector, settings."""
+    """What every recording goes through: a TFLite model, a face detector, settings.
+
+    `appearance` is the second file of a model in two, `model` its motion half then.
+    """
 
     model_name: str
     model: Path
     detector: str
     detector_files: Mapping[str, Path]
     settings: Settings = field(default_factory=Settings)
+    appearance: Path | None = None
+
+    @property
+    def files(self) -> list[Path]:
+        """What has to be on the board."""
+        halves = [self.model] if self.appearance is None else [self.model, self.appearance]
+        return [*halves, *self.detector_files.values()]
 
 
 @dataclass(frozen=True)
@@ -125,7 +138,7 @@ def run_case(
         raise UserError(f"dataset {dataset.name} has no recording named {', '.join(only)}")
     labels, failures = _all_labels(dataset, recordings)
     observer.start(case, len(recordings))
-    deployed, tools = board.deploy(), board.put([pipe.model, *pipe.detector_files.values()])
+    deployed, tools = board.deploy(), board.put(pipe.files)
     sent = deployed.sent_bytes + tools.sent_bytes
     folder = results / board.name / dataset.name / case.variant
     replays = []
@@ -151,6 +164,23 @@ def run_case(
             failures[recording.id] = replayed.record.error
         observer.done(case, recording.id, _outcome(replayed))
     return CaseRun(case, dataset.synthetic, tuple(replays), failures, sent)
+
+
+def pairs(variant: CaseRun, whole: CaseRun) -> tuple[Pair, ...]:
+    """Recordings that gave a heart rate in both runs; `whole` is the float model's."""
+    others = {one.recording: one.record for one in whole.replays if one.record.bpm is not None}
+    return tuple(
+        Pair(
+            one.recording,
+            one.reference_bpm,
+            float(others[one.recording].bpm or 0),
+            one.record.bpm,
+            np.asarray(others[one.recording].raw["result"]["derivative"], dtype=np.float64),
+            np.asarray(one.record.raw["result"]["derivative"], dtype=np.float64),
+        )
+        for one in variant.replays
+        if one.record.bpm is not None and one.recording in others
+    )
 
 
 def load_cases(results: Path) -> list[CaseRun]:
@@ -221,7 +251,13 @@ def _job(
                 "times_s": None if times is None else times.tolist(),
             }
         ],
-        "model": {"path": tools.board_paths[pipe.model], "name": pipe.model_name},
+        "model": {
+            "path": tools.board_paths[pipe.model],
+            "appearance_path": None
+            if pipe.appearance is None
+            else tools.board_paths[pipe.appearance],
+            "name": pipe.model_name,
+        },
         "detector": {
             "name": pipe.detector,
             "files": {n: tools.board_paths[p] for n, p in pipe.detector_files.items()},

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from harness.bench import Bench, Options
+from harness.bench import Bench, Options, Verdicts
 from harness.boards.errors import BoardError
 from harness.campaign import CaseRun
 from harness.reports.progress import CampaignProgress
@@ -80,13 +80,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def case_run(case: Case, request: pytest.FixtureRequest) -> CaseRun:
     """The case's replays: done once a session, whatever asks for them."""
-    bench = request.config.stash[BENCH]
+    with _progress(request) as progress:
+        return request.config.stash[BENCH].run(case, progress)
+
+
+@pytest.fixture(scope="session")
+def fidelity(case: Case, case_run: CaseRun, request: pytest.FixtureRequest) -> Verdicts:
+    """The case held against float32, which is replayed for it unless it was."""
+    with _progress(request) as progress:
+        return request.config.stash[BENCH].judge_quantization(case, progress)
+
+
+@contextmanager
+def _progress(request: pytest.FixtureRequest) -> Iterator[CampaignProgress]:
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with _user_errors(pytest.fail.Exception), capture.global_and_fixture_disabled():
         print()
         progress = CampaignProgress()
         try:
-            return bench.run(case, progress)
+            yield progress
         finally:
             progress.close()
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any, Dict, List, Optional
@@ -17,8 +18,11 @@ from rppg_core.preprocess import ENLARGEMENT
 from rppg_core.runtime import RUNTIMES
 from rppg_core.tracking import DETECT_EVERY_FRAMES, TrackSettings
 from rppg_core.tscan import TSCAN
+from rppg_core.tscan_int8 import partner_of
 from rppg_core.video import open_source
 
+ALL = "all"
+EDGE_TPU, EDGE_TPU_COMPILER = "int8-edgetpu", "edgetpu_compiler"
 TRAINING_STEPS, LEARNING_RATE = 800, 1e-3
 GOOD_SNR_DB, FAIR_SNR_DB = 3.0, -3.0  # below the second, noise outweighs the pulse twofold
 
@@ -83,6 +87,42 @@ def list_models(options: argparse.Namespace) -> int:
         size = sum(file.size_bytes for file in entry.files) / 1e6
         print(f"{entry.name:14} {entry.kind:9} {size:5.2f} MB  {entry.licence}: {entry.about}")
         print(f"{'':14} {where}")
+    return 0
+
+
+def quantize(options: argparse.Namespace) -> int:
+    """`rppg quantize`: weights into one TFLite form, or all."""
+    wanted = models.VARIANTS if options.variant == ALL else (options.variant,)
+    if wanted[0] not in models.VARIANTS:
+        there = ", ".join(models.VARIANTS)
+        raise UserError(f"unknown variant '{options.variant}'; there are {there} and {ALL}")
+    if Path(options.weights).exists():
+        weights, name = Path(options.weights), Path(options.weights).resolve().stem
+    else:
+        weights, name = models.weights_path(options.weights), options.weights
+    options.out.mkdir(parents=True, exist_ok=True)
+    for variant in wanted:
+        if (
+            options.variant == ALL
+            and variant == EDGE_TPU
+            and shutil.which(EDGE_TPU_COMPILER) is None
+        ):
+            print(f"{variant:12} left out: {EDGE_TPU_COMPILER} is not on PATH")
+            continue
+        target = options.out / models.model_file_name(f"{name}-{variant}", variant)
+        models.make(weights, name, variant, target, options.window, options.calibration)
+        files = [path for path in (target, partner_of(target)) if path is not None]
+        size = sum(path.stat().st_size for path in files)
+        print(f"{variant:12} {size:9,} bytes  {'  '.join(str(path) for path in files)}")
+    return 0
+
+
+def inspect(options: argparse.Namespace) -> int:
+    """`rppg inspect`: what is in a TFLite file."""
+    from rppg_core.lightening.inspection import inspect_model, report  # noqa: PLC0415
+
+    for number, path in enumerate(options.models):
+        print("\n" * bool(number) + report(inspect_model(path)))
     return 0
 
 
@@ -174,6 +214,18 @@ def _parser() -> argparse.ArgumentParser:
     listed = commands.add_parser("models", help="list model files, or fetch them")
     listed.add_argument("--fetch", nargs="+", default=[], metavar="NAME")
     listed.set_defaults(command=list_models)
+    made = commands.add_parser("quantize", help="make TFLite models out of TS-CAN weights")
+    made.add_argument(
+        "--weights", required=True, help="a name, an .npz file or a TensorFlow.js folder"
+    )
+    made.add_argument("--variant", default=ALL, help=f"{', '.join(models.VARIANTS)} or {ALL}")
+    made.add_argument("--window", type=int, default=models.WINDOW, metavar="FRAMES")
+    made.add_argument("--calibration", type=Path, help="for int8: a file of harness.calibration")
+    made.add_argument("--out", type=Path, default=Path(), metavar="FOLDER")
+    made.set_defaults(command=quantize)
+    seen = commands.add_parser("inspect", help="operators, size and card of TFLite models")
+    seen.add_argument("models", nargs="+", type=Path, metavar="MODEL")
+    seen.set_defaults(command=inspect)
     taught = commands.add_parser("train", help="train TS-CAN on shards of face crops")
     taught.add_argument("shards", help="a folder of .npz shards")
     taught.add_argument("--validation", required=True, help="a folder of shards to judge by")

@@ -21,6 +21,10 @@ IDENTIFIER_AT = slice(4, 8)  # bytes; where every flatbuffer keeps its identifie
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold: no clock in the bytes
 PREPROCESSING = "mtts-can"  # the only one there is: rppg_core.preprocess, after Liu et al. 2020
 
+# A model is one file, or the two halves of a full-integer one: rppg_core.tscan_int8.
+WHOLE, MOTION, APPEARANCE = "whole", "motion", "appearance"
+FORMS = (WHOLE, MOTION, APPEARANCE)
+
 FIELDS = {
     "schema": str,
     "architecture": str,
@@ -81,6 +85,14 @@ def read_card(path: Union[str, Path]) -> Dict[str, Any]:
         detail = str(error).replace("\n", " ")
         raise ModelError(f"{path}: its card is damaged ({detail})") from None
     return _check(card, str(path))
+
+
+def form_of(card: Dict[str, Any], path: Union[str, Path]) -> str:
+    """Which of FORMS the model at `path` has, by its card. Raises ModelError for any other."""
+    form = card.get("form", WHOLE)
+    if form not in FORMS:
+        raise ModelError(f"{path}: of the form {form!r}; this program knows {', '.join(FORMS)}")
+    return str(form)
 
 
 def _check(card: Any, whose: str) -> Dict[str, Any]:

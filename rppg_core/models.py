@@ -13,14 +13,18 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
-from typing import Dict, Iterator, List, NamedTuple, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from rppg_core.errors import ModelError, UserError
 from rppg_core.faces import DETECTORS
+from rppg_core.tscan_int8 import MOTION_ENDING
 
 SEARCH_PATH = "RPPG_MODELS"
 FETCH_TIMEOUT_S = 30.0
-VARIANTS = ("float32",)
+PAIRS = ("int8", "int8-edgetpu")  # two files each: rppg_core.tscan_int8
+CALIBRATED = (*PAIRS, "int8-naive")  # need windows of real inputs to be made
+VARIANTS = ("float32", "float16", "dynamic", *CALIBRATED)
+WINDOW = 10  # frames; what the published weights were trained on
 PREFERRED_MODEL, BUNDLED_MODEL = "tscan-afrl", "tscan-synthetic"
 BUNDLED = Path(__file__).parent / "lightening" / "trained"  # models that come with the project
 PREFERRED_DETECTOR, FILELESS_DETECTOR = "resnet10-ssd", "haar"
@@ -277,24 +281,75 @@ def tflite_file(model: str, variant: str = "float32") -> Tuple[str, Path]:
 
 
 def _made(name: str, variant: str) -> Path:
-    """The TFLite form of weights `name`, from the cache or made now, in a process of its own."""
+    """The TFLite form of weights `name`, from the cache or made now."""
     folder = cache_dir() / "made"
     digest = hashlib.sha256("".join(f.sha256 for f in entry(name).files).encode())
     for source in sorted((Path(__file__).parent / "lightening").glob("*.py")):
         digest.update(source.read_bytes())  # another way of making it is another model
-    target = folder / f"{name}-{variant}-{digest.hexdigest()[:12]}.tflite"
+    target = folder / model_file_name(f"{name}-{variant}-{digest.hexdigest()[:12]}", variant)
     if target.is_file():
         return target
-    first = next(iter(find(name).values()))
-    weights = first if first.suffix == ".npz" else first.parent
+    weights = weights_path(name)
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "rppg_core.lightening", "--weights", str(weights)]
-    command += ["--weights-name", name, "--variant", variant, "--out", str(target)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0 or not target.is_file():
-        last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise ModelError(f"{name} could not be made into a {variant} model: {last}")
+    return make(weights, name, variant, target)
+
+
+def weights_path(name: str) -> Path:
+    """Where weights `name` lie: an .npz file or a TensorFlow.js folder. Raises ModelError."""
+    first = next(iter(find(name).values()))
+    return first if first.suffix == ".npz" else first.parent
+
+
+def model_file_name(stem: str, variant: str) -> str:
+    """The name of a model's file; of a pair, of its motion half."""
+    return stem + (MOTION_ENDING if variant in PAIRS else ".tflite")
+
+
+def make(
+    weights: Path,
+    weights_name: str,
+    variant: str,
+    target: Path,
+    window: int = WINDOW,
+    calibration: Optional[Path] = None,
+) -> Path:
+    """Make the TFLite form `variant` of `weights` at `target`, in a process of its own.
+
+    Without a `calibration` file, one is made of rendered clips, once. Raises ModelError.
+    """
+    program = ["rppg_core.lightening", "--weights", str(weights), "--weights-name", weights_name]
+    program += ["--variant", variant, "--window", str(window), "--out", str(target)]
+    if variant in CALIBRATED:
+        program += ["--calibration", str(calibration or _own_calibration(window))]
+    refused = _run_program(program)
+    if refused:
+        raise ModelError(f"{weights_name} could not be made into a {variant} model: {refused}")
     return target
+
+
+def _own_calibration(window: int) -> Path:
+    from rppg_core import __version__  # noqa: PLC0415
+
+    target = cache_dir() / "made" / f"calibration-{window}-{__version__}.npz"
+    if not target.is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f".part-{os.getpid()}-{target.name}")
+        # Recordings are the harness's: its program is asked, none of its modules is imported.
+        program = ["harness.calibration", "--window", str(window), "--out", str(part)]
+        refused = _run_program(program)
+        if refused:
+            raise ModelError(f"no clips to calibrate with could be made: {refused}")
+        part.replace(target)
+    return target
+
+
+def _run_program(arguments: List[str]) -> str:
+    """Run a Python module; the last line of what it says when it fails, else nothing."""
+    command = [sys.executable, "-m", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return ""
+    return (done.stderr.strip().splitlines() or ["no reason given"])[-1]
 
 
 def _named(file_name: str) -> Iterator[Path]:

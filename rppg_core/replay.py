@@ -56,6 +56,7 @@ class Job:
     recordings: Tuple[Item, ...]
     model_path: str
     model_name: str
+    appearance_path: Optional[str]  # the second file of a model in two
     detector: str
     detector_files: Mapping[str, Path]
     settings: Settings
@@ -85,6 +86,7 @@ def parse_job(content: Any) -> Job:
             recordings=tuple(items),
             model_path=str(content["model"]["path"]),
             model_name=str(content["model"].get("name", content["model"]["path"])),
+            appearance_path=_text_or_none(content["model"].get("appearance_path")),
             detector=str(content["detector"]["name"]),
             detector_files={k: Path(v) for k, v in content["detector"].get("files", {}).items()},
             settings=Settings.from_dict(content.get("settings", {})),
@@ -98,10 +100,14 @@ def parse_job(content: Any) -> Job:
         raise UserError(f"the job is malformed: {bad}") from None
 
 
+def _text_or_none(value: Any) -> Optional[str]:
+    return None if value is None else str(value)
+
+
 def run_job(job: Job) -> int:
     """Replay every recording of `job`; returns the exit status."""
     cv2.setNumThreads(job.threads)
-    model = TSCAN(job.model_path, job.runtime, job.threads)
+    model = TSCAN(job.model_path, job.runtime, job.threads, job.appearance_path)
     detector = make_detector(job.detector, job.detector_files)
     facts = host_facts()
     failed = 0

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.verdicts.accuracy import AccuracyReport, HeartRateGroup
+from harness.verdicts.fidelity import FidelityReport
 from harness.verdicts.latency import LatencyReport
 from harness.verdicts.thresholds import Case, Rule, Thresholds, find_rule
 
@@ -16,6 +17,12 @@ RTF = "real_time_factor"
 MS_PER_FRAME = "ms_per_frame"
 REPLAYED = "replayed"
 RULE = "rule"
+LOST = "lost_locks"
+PAIRED = "paired_bpm"
+MAE_CHANGE = "mae_change_bpm"
+CORRELATION = "derivative_correlation"
+FIDELITY_SNR = "derivative_snr_db"
+SIZE = "model_bytes"
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,9 @@ def gate_accuracy(
             what = f"mean absolute error, {group.value} group"
             results.append(_at_most(group_gate(group), what, figure, limit, unit="bpm", rule=rule))
     if rule.min_mean_snr_db is not None:
-        results.append(_at_least_snr(report.overall.mean_snr_db, rule.min_mean_snr_db, rule))
+        figure, limit = report.overall.mean_snr_db, rule.min_mean_snr_db
+        what = "mean signal-to-noise ratio"
+        results.append(_at_least(SNR, what, figure, limit, unit="dB", rule=rule))
     return tuple(results)
 
 
@@ -102,6 +111,46 @@ def gate_latency(
     return tuple(results)
 
 
+def gate_quantization(
+    thresholds: Thresholds,
+    case: Case,
+    report: FidelityReport,
+    failures: Mapping[str, str] | None = None,
+) -> tuple[GateResult, ...]:
+    """Hold a form of the model against the float one; arguments as for ``gate_accuracy``.
+
+    Raises:
+        UserError: two rules match and neither is more specific.
+    """
+    rule = find_rule(thresholds.quantization, case)
+    if rule is None:
+        return (_no_rule("quantization", case), *_replayed(failures))
+    results = [*_replayed(failures)]
+
+    def most(gate: str, what: str, figure: float | None, limit: float | None, unit: str) -> None:
+        if limit is not None:
+            results.append(_at_most(gate, what, figure, limit, unit=unit, rule=rule))
+
+    def least(gate: str, what: str, figure: float | None, limit: float | None, unit: str) -> None:
+        if limit is not None:
+            results.append(_at_least(gate, what, figure, limit, unit=unit, rule=rule))
+
+    most(LOST, "recordings whose pulse was lost", len(report.lost), rule.max_lost_locks, "")
+    figure = report.paired_bpm
+    most(PAIRED, "heart rate, mean difference from float32", figure, rule.max_paired_bpm, "bpm")
+    for group in (None, *(one for one in HeartRateGroup if report.n(one))):
+        name = f"{group.value} group" if group else "all"
+        what = f"mean absolute error beyond float32's, {name} (n={report.n(group)})"
+        gate = f"{MAE_CHANGE}.{group.value}" if group else MAE_CHANGE
+        most(gate, what, report.mae_change_bpm(group), rule.max_mae_change_bpm, "bpm")
+    what = "pulse derivative, correlation with float32"
+    least(CORRELATION, what, report.mean_correlation, rule.min_correlation, "")
+    what = "pulse derivative, signal over difference from float32"
+    least(FIDELITY_SNR, what, report.mean_snr_db, rule.min_snr_db, "dB")
+    most(SIZE, "size of the model", report.size_bytes, rule.max_bytes, "bytes")
+    return tuple(results)
+
+
 def _no_rule(section: str, case: Case) -> GateResult:
     message = f"no {section} rule in the thresholds matches {case}; add one"
     return GateResult(RULE, None, None, False, message)
@@ -127,10 +176,12 @@ def _at_most(
     return GateResult(gate, figure, limit, passed, message)
 
 
-def _at_least_snr(figure: float | None, limit: float, rule: Rule) -> GateResult:
+def _at_least(
+    gate: str, what: str, figure: float | None, limit: float, *, unit: str, rule: Rule
+) -> GateResult:
     passed = figure is not None and figure >= limit
-    message = _message("mean signal-to-noise ratio", figure, ">=", limit, unit="dB", rule=rule)
-    return GateResult(SNR, figure, limit, passed, message)
+    message = _message(what, figure, ">=", limit, unit=unit, rule=rule)
+    return GateResult(gate, figure, limit, passed, message)
 
 
 def _message(

@@ -86,6 +86,20 @@ class LatencyRule(Rule):
     max_stage_ms_per_frame: Mapping[Stage, Positive] = Field(default_factory=dict)
 
 
+class QuantizationRule(Rule):
+    """Bounds on what a form of the model may differ from float32 by; None asks nothing.
+
+    `max_mae_change_bpm` holds overall and for every group that has recordings.
+    """
+
+    max_paired_bpm: Positive | None = None
+    max_lost_locks: Annotated[int, Field(ge=0)] | None = None
+    max_mae_change_bpm: Positive | None = None
+    min_correlation: Finite | None = None
+    min_snr_db: Finite | None = None
+    max_bytes: Annotated[int, Field(gt=0)] | None = None
+
+
 class Thresholds(BaseModel):
     """All rules, as a thresholds file lists them; of two that match, the more specific holds."""
 
@@ -94,10 +108,16 @@ class Thresholds(BaseModel):
     # A YAML list is a list: only the container is converted, not what is in it.
     accuracy: Annotated[tuple[AccuracyRule, ...], Field(strict=False)]
     latency: Annotated[tuple[LatencyRule, ...], Field(strict=False)]
+    quantization: Annotated[tuple[QuantizationRule, ...], Field(strict=False)] = ()
 
     @model_validator(mode="after")
     def _no_rule_twice(self) -> Thresholds:
-        for section, rules in (("accuracy", self.accuracy), ("latency", self.latency)):
+        sections: dict[str, Sequence[Rule]] = {
+            "accuracy": self.accuracy,
+            "latency": self.latency,
+            "quantization": self.quantization,
+        }
+        for section, rules in sections.items():
             patterns = [rule.patterns for rule in rules]
             for rule in rules:
                 if patterns.count(rule.patterns) > 1:
@@ -168,5 +188,9 @@ def _one_line(error: Mapping[str, Any]) -> str:
 
 
 def _known_keys(loc: Sequence[int | str]) -> str:
-    kinds: dict[int | str, type[BaseModel]] = {"accuracy": AccuracyRule, "latency": LatencyRule}
+    kinds: dict[int | str, type[BaseModel]] = {
+        "accuracy": AccuracyRule,
+        "latency": LatencyRule,
+        "quantization": QuantizationRule,
+    }
     return ", ".join((kinds[loc[0]] if len(loc) > 1 else Thresholds).model_fields)

@@ -1,4 +1,4 @@
-"""`python -m rppg_core.lightening`: weights in, one TFLite model with its card out.
+"""`python -m rppg_core.lightening`: weights in, one model with its card out.
 
 A program of its own so that a host that wants a model need not load TensorFlow into its process.
 """
@@ -13,9 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+
 from rppg_core.errors import UserError
 from rppg_core.lightening.weights import load_weights
+from rppg_core.models import CALIBRATED
 
+MIN_WINDOW, MAX_WINDOW = 2, 60  # frames
 USER_ERROR = 2  # exit status
 
 
@@ -28,10 +32,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--weights", required=True, help="TensorFlow.js folder, or .npz file")
     parser.add_argument("--weights-name", required=True, help="their name, kept in the model")
     parser.add_argument("--variant", default="float32", help="form of the model (%(default)s)")
+    parser.add_argument("--window", type=int, default=10, help="frames a call (%(default)s)")
+    parser.add_argument("--calibration", type=Path, help="for int8: a file of harness.calibration")
     parser.add_argument("--out", required=True, type=Path, help="the .tflite file to write")
     options = parser.parse_args(argv)
     try:
-        _make(options.weights, options.weights_name, options.variant, options.out)
+        _make(options)
     except UserError as error:
         print(error, file=sys.stderr)
         return USER_ERROR
@@ -39,10 +45,14 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _make(weights_path: str, weights_name: str, variant: str, out: Path) -> None:
-    if not out.parent.is_dir():
-        raise UserError(f"{out}: there is no folder {out.parent}")
-    weights = load_weights(weights_path)
+def _make(options: argparse.Namespace) -> None:
+    if not options.out.parent.is_dir():
+        raise UserError(f"{options.out}: there is no folder {options.out.parent}")
+    if not MIN_WINDOW <= options.window <= MAX_WINDOW:
+        raise UserError(f"a window of {options.window} frames; give {MIN_WINDOW} to {MAX_WINDOW}")
+    weights = load_weights(options.weights)
+    if options.variant in CALIBRATED and options.calibration is None:
+        raise UserError(f"{options.variant} needs --calibration FILE (see harness.calibration)")
     with quiet_stderr():
         try:
             import tensorflow  # noqa: F401, PLC0415
@@ -50,10 +60,34 @@ def _make(weights_path: str, weights_name: str, variant: str, out: Path) -> None
             raise UserError(
                 "making models needs TensorFlow: pip install -e '.[lightening]'"
             ) from None
+        if options.variant in CALIBRATED:
+            _make_integer(options, weights)
+            return
         from rppg_core.lightening.convert import convert, model_card, write_model  # noqa: PLC0415
 
-        tflite = convert(weights, variant)
-        write_model(out, tflite, model_card(weights, weights_name, variant))
+        tflite = convert(weights, options.variant, options.window)
+        card = model_card(weights, options.weights_name, options.variant, options.window)
+        write_model(options.out, tflite, card)
+
+
+def _make_integer(options: argparse.Namespace, weights: dict[str, np.ndarray]) -> None:
+    from rppg_core.lightening import edgetpu, integer  # noqa: PLC0415
+    from rppg_core.lightening.calibration import load_calibration  # noqa: PLC0415
+    from rppg_core.lightening.convert import write_model  # noqa: PLC0415
+
+    calibration = load_calibration(options.calibration, options.window)
+    named = (weights, options.weights_name, options.variant, calibration)
+    if options.variant == "int8-naive":
+        tflite = integer.convert_naive(weights, calibration)
+        write_model(options.out, tflite, integer.calibrated_card(*named, appearance_per_frame=True))
+        return
+    integer.halves_paths(options.out)  # refuses a name before minutes are spent
+    compiler = edgetpu.find_compiler() if options.variant == "int8-edgetpu" else None
+    motion, appearance = integer.convert_halves(weights, calibration)
+    if compiler is not None:
+        motion = edgetpu.compile_model(compiler, motion)
+        appearance = edgetpu.compile_model(compiler, appearance)
+    integer.write_halves(options.out, (motion, appearance), *named)
 
 
 @contextmanager

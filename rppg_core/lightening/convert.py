@@ -7,6 +7,7 @@ travels inside the file.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -39,13 +40,20 @@ def export(graph: keras.Model, variant: str = "float32") -> bytes:
     """The TFLite model of any Keras graph of static shapes; inputs keep their names."""
     if variant not in VARIANTS:
         raise UserError(f"unknown variant {variant!r}: there is {', '.join(VARIANTS)}")
+    converter = converter_of(graph)
+    VARIANTS[variant](converter)
+    return bytes(converter.convert())
+
+
+def converter_of(graph: keras.Model) -> tf.lite.TFLiteConverter:
+    """A converter of `graph` with all its settings at their defaults."""
     signature = [
         tf.TensorSpec(tensor.shape, tf.float32, name=tensor.name) for tensor in graph.inputs
     ]
     function = tf.function(lambda *tensors: graph(list(tensors), training=False))
     # Frozen first: without it the converter drops a Keras 3 model's variables and says nothing.
     frozen = convert_variables_to_constants_v2(function.get_concrete_function(*signature))
-    return VARIANTS[variant](tf.lite.TFLiteConverter.from_concrete_functions([frozen], graph))
+    return tf.lite.TFLiteConverter.from_concrete_functions([frozen], graph)
 
 
 def model_card(
@@ -86,8 +94,25 @@ def write_model(path: str | Path, tflite: bytes, card: dict[str, object]) -> Non
         raise UserError(f"{path}: cannot be written: {error.strerror}") from None
 
 
-def _float32(converter: tf.lite.TFLiteConverter) -> bytes:
-    return bytes(converter.convert())
+def disable_new_operators(converter: tf.lite.TFLiteConverter) -> None:
+    """Keep to operator versions that tflite-runtime 2.11 has."""
+    # Fully connected layers with a scale per channel are version 12; it stops at 9.
+    converter._experimental_disable_per_channel_quantization_for_dense_layers = True
 
 
-VARIANTS = {"float32": _float32}
+def _dynamic(converter: tf.lite.TFLiteConverter) -> None:
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    disable_new_operators(converter)
+
+
+def _float16(converter: tf.lite.TFLiteConverter) -> None:
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.target_spec.supported_types = [tf.float16]
+
+
+# What each float-input variant asks of the converter.
+VARIANTS: dict[str, Callable[[tf.lite.TFLiteConverter], None]] = {
+    "float32": lambda converter: None,
+    "float16": _float16,
+    "dynamic": _dynamic,
+}

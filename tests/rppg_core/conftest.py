@@ -39,6 +39,15 @@ def model_file(models_folder, need):
 
 
 @pytest.fixture(scope="session")
+def int8_file(models_folder, need):
+    """The motion half of the published TS-CAN in full integers; the other lies beside it."""
+    try:
+        return models.tflite_file("tscan-afrl", "int8")[1]
+    except UserError as missing:
+        return need(str(missing))
+
+
+@pytest.fixture(scope="session")
 def tscan(model_file):
     return TSCAN(model_file)
 

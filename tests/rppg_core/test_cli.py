@@ -10,6 +10,12 @@ from clips import pulsing, steady_times, write_audio, write_cut, write_images
 from rppg_core import models
 from rppg_core.cli import main
 from rppg_core.pipeline import STAGES
+from rppg_core.tscan import TSCAN
+
+
+@pytest.fixture(scope="module")
+def published_weights_folder(models_folder):
+    return next(iter(models.find("tscan-afrl").values())).parent
 
 
 def refused(capsys, *arguments):
@@ -199,6 +205,51 @@ def test_what_is_here_already_is_not_fetched(models_folder, capsys):
     assert capsys.readouterr().out.strip().endswith("face_detection_yunet_2023mar.onnx")
     assert main(["models", "--fetch", "none"]) == 2
     assert capsys.readouterr().err.startswith("rppg: unknown model 'none'")
+
+
+@pytest.mark.parametrize("variant", ["float16", "dynamic", "int8"])
+def test_every_form_agrees_on_the_real_clip(int8_file, real_clip, capsys, variant):
+    said = told(capsys, real_clip, "--variant", variant)
+    assert said["bpm"] == pytest.approx(53, abs=2)
+    assert said["model"] == f"tscan-afrl/{variant}"
+
+
+def test_models_are_made_and_looked_into(published_weights_folder, int8_file, tmp_path, capsys):
+    given = ["quantize", "--weights", str(published_weights_folder), "--window", "6"]
+    assert main([*given, "--variant", "dynamic", "--out", str(tmp_path / "new")]) == 0
+    path = tmp_path / "new" / f"{published_weights_folder.name}-dynamic.tflite"
+    assert f"{path.stat().st_size:,} bytes" in capsys.readouterr().out
+    assert TSCAN(path).window == 6
+    assert main(["inspect", str(path), str(int8_file)]) == 0
+    text = capsys.readouterr().out
+    for part in (
+        "CONV_2D",
+        "computes in float32",
+        "can run 100 % of the operators",
+        "needs TFLite",
+    ):
+        assert part in text
+
+
+def test_mistakes_with_models_are_one_line(published_weights_folder, tmp_path, capsys):
+    (tmp_path / "text.tflite").write_text("not a model")
+    (tmp_path / "cut.tflite").write_bytes(b"\x1c\x00\x00\x00TFL3" + bytes(99))
+    made = ["quantize", "--weights", str(published_weights_folder), "--out", str(tmp_path)]
+    for arguments, reason in [
+        (["quantize", "--weights", "none"], "unknown model 'none'"),
+        ([*made, "--variant", "int3"], "unknown variant 'int3'; there are float32"),
+        ([*made, "--variant", "float16", "--window", "1"], "a window of 1 frames"),
+        ([*made, "--variant", "int8", "--calibration", str(tmp_path / "no")], "no such calib"),
+        (["inspect", str(tmp_path / "none.tflite")], "cannot be read"),
+        (["inspect", str(tmp_path / "text.tflite")], "not a TFLite model"),
+        (["inspect", str(tmp_path / "cut.tflite")], "damaged"),
+    ]:
+        assert main(arguments) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.startswith("rppg: ")
+        assert reason in err
+        assert err.count("\n") == 1
 
 
 @pytest.mark.board

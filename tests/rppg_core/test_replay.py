@@ -12,6 +12,7 @@ from rppg_core.models import sha256_of
 from rppg_core.pipeline import STAGES, Settings
 from rppg_core.records import host_facts, read_record
 from rppg_core.replay import JOB_SCHEMA, main, record_name
+from rppg_core.tscan_int8 import partner_of
 
 HOSTILE_IDS = [
     "../../x",
@@ -150,6 +151,21 @@ def test_a_record_is_complete(tmp_path, job, model_file, capsys):
     total_ns = sum(sum(row) for row in result["timings_ns"].values())
     assert total_ns <= raw["wall_s"] * 1e9
     assert result["real_time_factor"] == pytest.approx(total_ns / 1e9 / 4, rel=1e-6)
+
+
+def test_a_model_in_two_files_may_have_any_names(tmp_path, job, int8_file, capsys):
+    """A board keeps files under names of its own."""
+    for name, path in zip(("one", "two"), (int8_file, partner_of(int8_file)), strict=True):
+        (tmp_path / name).write_bytes(path.read_bytes())
+    job["model"] = {"path": str(tmp_path / "one"), "name": "tscan-afrl/int8"}
+    assert main([written(tmp_path, job)]) == 2
+    assert "NAME.motion.tflite" in said(capsys)
+    job["model"]["appearance_path"] = str(tmp_path / "two")
+    assert main([written(tmp_path, job)]) == 0
+    record = read_record(tmp_path / "out" / record_name("one"))
+    assert record.bpm == pytest.approx(72, abs=4)
+    assert record.raw["model"]["sha256"] == sha256_of(int8_file)
+    assert record.raw["model"]["card"]["variant"] == "int8"
 
 
 def test_label_times_replace_the_containers(tmp_path, job, capsys):

@@ -1,0 +1,176 @@
+"""Full-integer TS-CAN: two models of batch 1 and the arithmetic between them.
+
+The *appearance* model gives what the attention masks are made of, once per window; the *motion*
+model sees all frames of a window in one tall picture. `rppg_core.lightening.halves` says why, and
+builds them.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Tuple, Union
+
+import numpy as np
+
+from rppg_core.errors import ModelError
+from rppg_core.model_card import APPEARANCE, MOTION, form_of, read_card
+from rppg_core.preprocess import SIZE_PX
+from rppg_core.runtime import Runtime, make_interpreter
+
+PERIOD_ROWS = 40  # a frame's 36 rows and 4 of zeros, so that no convolution reaches its neighbour
+SECOND_PERIOD_ROWS = PERIOD_ROWS // 2  # after the first pooling
+FIRST_MASK_PX, SECOND_MASK_PX = 34, 15  # sides of the attention masks
+MASK_MEAN = 0.5  # what a mask's mean over the picture is scaled to
+HIDDEN = 128  # numbers that a frame's derivative is a weighted sum of
+MOTION_ENDING, APPEARANCE_ENDING = ".motion.tflite", ".appearance.tflite"
+
+
+def partner_of(path: Union[str, Path]) -> Optional[Path]:
+    """The second file of a model, where `path` is the motion half of a pair; else None.
+
+    It lies beside the first: NAME.motion.tflite and NAME.appearance.tflite. Raises ModelError.
+    """
+    path = Path(path)
+    if form_of(read_card(path), path) != MOTION:
+        return None
+    if not path.name.endswith(MOTION_ENDING):
+        raise ModelError(
+            f"{path}: the motion half of a model is to be named NAME{MOTION_ENDING}, or its "
+            "appearance half cannot be found"
+        )
+    partner = path.with_name(path.name[: -len(MOTION_ENDING)] + APPEARANCE_ENDING)
+    if not partner.is_file():
+        raise ModelError(f"{path}: its appearance half {partner.name} is not beside it")
+    return partner
+
+
+class Halves:
+    """A motion and an appearance model that belong together, ready to run.
+
+    Raises ModelError where they do not, or are not of the form this code runs.
+    """
+
+    def __init__(
+        self, motion: Path, appearance: Path, window: int, runtime: str, threads: int
+    ) -> None:
+        card = read_card(motion)
+        check_pair(motion, card, appearance)
+        self._window = window
+        self._head, self._bias = _head(motion, card)
+        self.runtime = make_interpreter(motion, runtime, threads)
+        self._motion = _Model(motion, self.runtime)
+        self._appearance = _Model(appearance, make_interpreter(appearance, runtime, threads))
+        rows = window * PERIOD_ROWS
+        self._tall = self._motion.input((1, rows, SIZE_PX, 3))
+        self._first = self._motion.input((1, rows, FIRST_MASK_PX, 1))
+        self._second = self._motion.input((1, rows // 2, SECOND_MASK_PX, 1))
+        self._hidden = self._motion.output((1, window, 1, HIDDEN))
+        self._picture = self._appearance.input((1, SIZE_PX, SIZE_PX, 3))
+        self._first_logits = self._appearance.output((1, FIRST_MASK_PX, FIRST_MASK_PX, 1))
+        self._second_logits = self._appearance.output((1, SECOND_MASK_PX, SECOND_MASK_PX, 1))
+
+    def predict(self, motion: np.ndarray, appearance: np.ndarray) -> np.ndarray:
+        """Pulse derivative (window,) of motion (window, 36, 36, 3), appearance (1, 36, 36, 3)."""
+        self._picture.set(appearance)
+        self._appearance.invoke()
+        first = attention(self._first_logits.get())
+        second = attention(self._second_logits.get())
+        shape = (self._window,)
+        self._tall.set_frames(motion, PERIOD_ROWS)
+        self._first.set_frames(np.broadcast_to(first, shape + first.shape[1:]), PERIOD_ROWS)
+        self._second.set_frames(
+            np.broadcast_to(second, shape + second.shape[1:]), SECOND_PERIOD_ROWS
+        )
+        self._motion.invoke()
+        hidden = self._hidden.get().reshape(self._window, HIDDEN)
+        return np.asarray(hidden @ self._head + self._bias, dtype=np.float32)
+
+
+def attention(logits: np.ndarray) -> np.ndarray:
+    """Masks (n, h, w, 1) of their logits: a sigmoid scaled to a mean of one half."""
+    mask = 1.0 / (1.0 + np.exp(-logits))
+    return np.asarray(mask * (MASK_MEAN / mask.mean(axis=(1, 2), keepdims=True)), np.float32)
+
+
+def tall_picture(frames: np.ndarray, period_rows: int) -> np.ndarray:
+    """Frames (n, h, w, c) below one another, each in `period_rows` rows: (1, n * period, w, c)."""
+    count, height, width, channels = frames.shape
+    tall = np.zeros((count, period_rows, width, channels), dtype=frames.dtype)
+    tall[:, :height] = frames
+    return tall.reshape(1, count * period_rows, width, channels)
+
+
+def check_pair(motion: Path, card: Dict[str, Any], appearance: Path) -> None:
+    """Refuse, by ModelError, an `appearance` file that the motion model was not made with."""
+    form = form_of(read_card(appearance), appearance)
+    if form != APPEARANCE:
+        raise ModelError(f"{appearance}: the {form} form of a model, not an appearance half")
+    if hashlib.sha256(appearance.read_bytes()).hexdigest() != card.get("partner_sha256"):
+        raise ModelError(
+            f"{appearance}: not the appearance half that {motion.name} was made with; make or copy "
+            "the two together"
+        )
+
+
+def _head(path: Path, card: Dict[str, Any]) -> Tuple[np.ndarray, np.float32]:
+    """Weights (128,) and bias of the last layer, out of the card."""
+    try:
+        kernel = np.array(card["head"]["kernel"], dtype=np.float32)
+        bias = np.float32(card["head"]["bias"])
+    except (KeyError, TypeError, ValueError):
+        raise ModelError(f"{path}: its card holds no weights of the last layer") from None
+    if kernel.shape != (HIDDEN,) or not (np.isfinite(kernel).all() and np.isfinite(bias)):
+        raise ModelError(f"{path}: its card's last layer is not {HIDDEN} finite weights and a bias")
+    return kernel, bias
+
+
+class _Model:
+    """An interpreter whose tensors are found by their shapes, all of which differ."""
+
+    def __init__(self, path: Path, runtime: Runtime) -> None:
+        self._path = path
+        self._interpreter = runtime.interpreter
+
+    def input(self, shape: Tuple[int, ...]) -> "_Tensor":
+        return self._of_shape(self._interpreter.get_input_details(), shape)
+
+    def output(self, shape: Tuple[int, ...]) -> "_Tensor":
+        return self._of_shape(self._interpreter.get_output_details(), shape)
+
+    def invoke(self) -> None:
+        self._interpreter.invoke()
+
+    def _of_shape(self, details: List[Dict[str, Any]], shape: Tuple[int, ...]) -> "_Tensor":
+        found = [d for d in details if tuple(d["shape"]) == shape and d["dtype"] == np.int8]
+        if len(found) != 1 or not found[0]["quantization"][0] > 0:
+            raise ModelError(f"{self._path}: has no int8 tensor of shape {shape} to exchange")
+        return _Tensor(self._interpreter, found[0])
+
+
+class _Tensor:
+    """One int8 input or output, in real numbers to the outside."""
+
+    def __init__(self, interpreter: Any, details: Dict[str, Any]) -> None:
+        self._interpreter = interpreter
+        self._index = details["index"]
+        self._scale, self._zero = details["quantization"]
+        self._filled = np.full(details["shape"], self._zero, dtype=np.int8)
+
+    def set(self, values: np.ndarray) -> None:
+        self._interpreter.set_tensor(self._index, self._integers(values))
+
+    def set_frames(self, frames: np.ndarray, period_rows: int) -> None:
+        """Frames (n, h, w, c) into a tall picture; the rows between them stay zero."""
+        count, height, width, channels = frames.shape
+        rows = self._filled.reshape(count, period_rows, width, channels)
+        rows[:, :height] = self._integers(frames)
+        self._interpreter.set_tensor(self._index, self._filled)
+
+    def get(self) -> np.ndarray:
+        integers = self._interpreter.get_tensor(self._index)
+        real = (integers.astype(np.float32) - np.float32(self._zero)) * np.float32(self._scale)
+        return np.asarray(real)
+
+    def _integers(self, values: np.ndarray) -> np.ndarray:
+        """Nearest integers; what lies outside the range that was calibrated is clipped to it."""
+        scaled = np.rint(values * np.float32(1.0 / self._scale)) + np.float32(self._zero)
+        return np.asarray(np.clip(scaled, -128, 127), dtype=np.int8)
