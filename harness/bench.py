@@ -225,7 +225,7 @@ class Bench:
         return self._boards[name]
 
     def _results(self) -> Path:
-        """This session's own folder: no run overwrites another's records."""
+        """A folder of its own: no run overwrites another's records."""
         if self._folder is None:
             started = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
             self._folder = self.options.results / started

@@ -111,7 +111,7 @@ def thresholds(request: pytest.FixtureRequest) -> Thresholds:
 
 @pytest.fixture(scope="session")
 def bench(request: pytest.FixtureRequest) -> Bench:
-    """Boards, datasets, results and verdicts of this session."""
+    """Boards, datasets, results and verdicts of this run."""
     return request.config.stash[BENCH]
 
 

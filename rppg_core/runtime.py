@@ -1,7 +1,7 @@
 """The TFLite interpreter, whichever of its packages a machine has.
 
 A board has pycoral or tflite_runtime, a host ai_edge_litert or tflite_runtime. Google's pycoral
-comes from Coral's own packages; the PyPI project of that name is something else.
+comes from Coral's own packages; what `pip` finds under that name is something else.
 """
 
 import importlib
