@@ -145,7 +145,10 @@ class Bench:
     def judge_quantization(self, case: Case, progress: CampaignProgress) -> Verdicts:
         """The case with its likeness to float32, replayed for it where it was not, and gates."""
         held = self.verdicts[case]
-        size = sum(path.stat().st_size for path in self._model_files(self.options.model, case))
+        size = sum(
+            path.stat().st_size
+            for path in self._model_files(models.choose_model(self.options.model)[0], case)
+        )
         held.fidelity = FidelityReport(pairs(held.run, self._float_run(case, progress)), size)
         held.fidelity_gates = gate_quantization(
             self.thresholds(), case, held.fidelity, held.run.failures

@@ -151,15 +151,12 @@ def pytest_benchmark_update_machine_info(
 @contextmanager
 def _user_errors(as_what: type[BaseException]) -> Iterator[None]:
     """Show a user's mistake or a board's failure as one line instead of a traceback."""
-    said = None
     try:
         yield
     except (UserError, BoardError) as bad:
-        said = str(bad)
-    if said is not None:  # outside of the handler: pytest would show what led to it
         if as_what is pytest.fail.Exception:
-            pytest.fail(said, pytrace=False)
-        raise as_what(said)
+            raise pytest.fail.Exception(str(bad), pytrace=False) from None
+        raise as_what(str(bad)) from None
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -10,10 +10,12 @@ from rppg_core import models
 LENIENT = """
 accuracy: [{max_mae_bpm: 60.0}]
 latency: [{max_real_time_factor: 50.0}]
+quantization: [{min_correlation: 0.9}]
 """
 STRICT = """
 accuracy: [{max_mae_bpm: 0.00001, max_group_mae_bpm: {low: 0.00001}}]
 latency: [{max_real_time_factor: 0.00001, max_stage_ms_per_frame: {predict: 0.00001}}]
+quantization: [{min_correlation: 0.9}]
 """
 
 
@@ -28,7 +30,7 @@ def project(pytester, clips, models_folder, monkeypatch):
     """A user's project: benchmarks of this one, datasets, boards and thresholds of its own."""
     monkeypatch.setenv("COLUMNS", "100")
     here = Path(__file__).parents[2]
-    for name in ("test_accuracy.py", "test_latency.py"):
+    for name in ("test_accuracy.py", "test_latency.py", "test_quantization.py"):
         pytester.path.joinpath(name).write_text((here / "benchmarks" / name).read_text())
     write = pytester.path.joinpath
     write("datasets.yaml").write_text(

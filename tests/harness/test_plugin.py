@@ -142,3 +142,21 @@ def test_other_peoples_tests_are_left_alone(pytester):
     done = pytester.runpytest_subprocess("--board=moon")
     assert done.ret == OK
     assert "heart rate from video" not in done.stdout.str()
+
+
+@pytest.mark.board
+def test_a_board_that_does_not_answer_is_one_line(project):
+    project.path.joinpath("boards.yaml").write_text("shut: {kind: ssh, host: 127.0.0.1, port: 1}\n")
+    done = bench(project, "--board=shut")
+    assert done.ret == FAILED
+    text = done.stdout.str()
+    assert "shut: 127.0.0.1:1 cannot be reached (Connection refused)" in text
+    assert "Traceback" not in text
+    assert "During handling" not in text
+    assert "direct cause" not in text
+
+
+@pytest.mark.board
+def test_the_default_model_can_be_held_against_float32(project):
+    done = bench(project, "--variant=float32,float16", "-k", "like_float32")
+    assert done.ret == OK, done.stdout.str()
