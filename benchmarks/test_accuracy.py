@@ -8,12 +8,12 @@ from harness.verdicts.explain import explain_accuracy
 from harness.verdicts.thresholds import Case
 
 
-def test_heart_rate_error(case: Case, case_run: CaseRun, bench: Bench, record_property):
+def test_heart_rate_error(
+    case: Case, case_run: CaseRun, bench: Bench, record_gates, record_property
+):
     verdicts = bench.judge_accuracy(case)
     report, gates = verdicts.accuracy, verdicts.accuracy_gates
-    for gate in gates:
-        record_property(gate.gate, gate.figure)
-        record_property(f"{gate.gate}.threshold", gate.threshold)
+    record_gates(gates)
     for group, figures in {"all": report.overall, **report.groups}.items():
         record_property(f"n.{getattr(group, 'value', group)}", figures.n)
     if not all(gate.passed for gate in gates):

@@ -10,12 +10,10 @@ from harness.verdicts.latency import STAGES, measure
 from harness.verdicts.thresholds import Case
 
 
-def test_keeps_up(case: Case, case_run: CaseRun, bench: Bench, record_property):
+def test_keeps_up(case: Case, case_run: CaseRun, bench: Bench, record_gates):
     verdicts = bench.judge_latency(case)
     report, gates = verdicts.latency, verdicts.latency_gates
-    for gate in gates:
-        record_property(gate.gate, gate.figure)
-        record_property(f"{gate.gate}.threshold", gate.threshold)
+    record_gates(gates)
     if not all(gate.passed for gate in gates):
         pytest.fail(explain_latency(case, report, gates, case_run.failures), pytrace=False)
 

@@ -8,10 +8,8 @@ from harness.verdicts.explain import explain_quantization
 from harness.verdicts.thresholds import Case
 
 
-def test_like_float32(case: Case, case_run: CaseRun, fidelity: Verdicts, record_property):
+def test_like_float32(case: Case, case_run: CaseRun, fidelity: Verdicts, record_gates):
     report, gates = fidelity.fidelity, fidelity.fidelity_gates
-    for gate in gates:
-        record_property(gate.gate, gate.figure)
-        record_property(f"{gate.gate}.threshold", gate.threshold)
+    record_gates(gates)
     if not all(gate.passed for gate in gates):
         pytest.fail(explain_quantization(case, report, gates, case_run.failures), pytrace=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from harness.bench import Bench, Options, Verdicts
 from harness.boards.errors import BoardError
 from harness.campaign import CaseRun
 from harness.reports.progress import CampaignProgress
-from harness.verdicts.thresholds import Case, Thresholds
+from harness.verdicts.gates import GateResult
+from harness.verdicts.thresholds import Case
 from rppg_core.errors import UserError
 
 BENCH = pytest.StashKey[Bench]()
@@ -103,10 +104,18 @@ def _progress(request: pytest.FixtureRequest) -> Iterator[CampaignProgress]:
             progress.close()
 
 
-@pytest.fixture(scope="session")
-def thresholds(request: pytest.FixtureRequest) -> Thresholds:
-    """The rules of the gates."""
-    return request.config.stash[BENCH].thresholds()
+@pytest.fixture
+def record_gates(
+    record_property: Callable[[str, object], None],
+) -> Callable[[Sequence[GateResult]], None]:
+    """Puts every gate's figure and threshold into the JUnit file."""
+
+    def record(gates: Sequence[GateResult]) -> None:
+        for gate in gates:
+            record_property(gate.gate, gate.figure)
+            record_property(f"{gate.gate}.threshold", gate.threshold)
+
+    return record
 
 
 @pytest.fixture(scope="session")
