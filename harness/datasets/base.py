@@ -31,6 +31,24 @@ class Recording:
 
 
 @dataclass(frozen=True, eq=False)
+class Signals:
+    """What a dataset's own files say about one recording, parsed but not repaired.
+
+    Times are in s on one clock; None where the dataset has no such thing. `frame_times_s` (frames,)
+    is when each frame was taken; `ppg` (samples,) the contact pulse wave at `ppg_times_s`;
+    `hr_bpm` (readings,) the sensor's heart rate at `hr_times_s` (None: one value for all of the
+    recording). `nominal_rate_hz` is the frame rate that the dataset's files or authors declare.
+    """
+
+    frame_times_s: FloatArray | None = None
+    ppg: FloatArray | None = None
+    ppg_times_s: FloatArray | None = None
+    hr_bpm: FloatArray | None = None
+    hr_times_s: FloatArray | None = None
+    nominal_rate_hz: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Labels:
     """The truth about one recording.
 
