@@ -60,6 +60,7 @@ def narrow(tflite: bytes, in_parts: float, gated: Sequence[tuple[float, float]] 
 
 
 def operators(root: Any) -> Iterator[tuple[str, Any]]:
+    """Name and table of each operator of a model read with `schema.Model`, in order."""
     graph = root.Subgraphs(0)
     for number in range(graph.OperatorsLength()):
         operator = graph.Operators(number)
