@@ -72,8 +72,9 @@ def compare(
     with tempfile.TemporaryDirectory() as folder, LocalBoard() as board:
         for side, model in (("a", a), ("b", b)):
             pipe = Pipe(model.name, model.path, chosen, files, appearance=model.appearance)
-            # A folder is named after the case: no name may lead out of it.
-            case = Case(board.name, dataset.name, f"{side.upper()} {model.path.stem}")
+            # A folder is named after the case: no file's path may lead out of it.
+            label = model.path.stem if model.name.endswith(".tflite") else model.name
+            case = Case(board.name, dataset.name, f"{side.upper()} {label}")
             runs.append(run_case(board, dataset, case, pipe, Path(folder) / side, progress, only))
     failures = {**runs[1].failures, **runs[0].failures}
     report = likeness(runs[1], runs[0])

@@ -92,3 +92,15 @@ def test_a_form_that_needs_calibration_is_not_made_unasked(tmp_path, monkeypatch
 )
 def test_a_model_may_be_named_with_its_form(named, means):
     assert models.split_form(named) == means
+
+
+def test_a_full_integer_pair_that_comes_along_needs_no_calibration(tmp_path, monkeypatch):
+    files = []
+    for name in ("toy-int8.motion.tflite", "toy-int8.appearance.tflite"):
+        (tmp_path / name).write_bytes(name.encode())
+        digest = models.sha256_of(tmp_path / name)
+        files.append(models.ModelFile(name, "", digest, len(name)))
+    entry = models.ModelEntry("toy", "bundled", tuple(files), "none", "two files")
+    monkeypatch.setitem(models.REGISTRY, "toy", entry)
+    monkeypatch.setenv("RPPG_MODELS", str(tmp_path))
+    assert models.tflite_file("toy", "int8") == ("toy/int8", tmp_path / files[0].name)
