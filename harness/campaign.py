@@ -102,7 +102,9 @@ class CaseRun:
     @property
     def model_bytes(self) -> int | None:
         """Size of the model by the records; None where none of them says it."""
-        sizes = {one.record.raw["campaign"].get("model_bytes") for one in self.replays} - {None}
+        sizes = {one.record.raw.get("campaign", {}).get("model_bytes") for one in self.replays} - {
+            None
+        }
         return max(sizes, default=None)
 
     def named(self, *path: str) -> str:
