@@ -13,12 +13,13 @@ from rich.console import RenderableType
 
 from harness.boards.base import Board
 from harness.boards.inventory import load_boards, open_board
-from harness.calibration import refuse_overlap
-from harness.campaign import CaseRun, Pipe, pairs, run_case
-from harness.datasets.base import Dataset
+from harness.calibration import own_calibration, refuse_overlap
+from harness.campaign import CaseRun, Pipe, likeness, run_case
+from harness.datasets.base import Dataset, Recording
 from harness.datasets.registry import load_datasets, open_dataset
 from harness.reports.progress import CampaignProgress
 from harness.reports.terminal import CaseSummary, summary
+from harness.reports.variants import FLOAT, Fidelity, Variant
 from harness.verdicts.accuracy import AccuracyReport, score
 from harness.verdicts.fidelity import FidelityReport
 from harness.verdicts.gates import GateResult, gate_accuracy, gate_latency, gate_quantization
@@ -28,8 +29,6 @@ from rppg_core import models
 from rppg_core.errors import UserError
 from rppg_core.model_card import read_card
 from rppg_core.tscan_int8 import partner_of
-
-FLOAT = "float32"  # the form that the others are compared with
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,11 @@ class Bench:
         self.thresholds()
         models.choose_detector(self.options.detector)
         for case in self.cases():
-            models.tflite_file(models.choose_model(self.options.model)[0], case.variant)
+            model = self._model(models.choose_model(self.options.model)[0], case)[1]
+            card = read_card(model)
+            if "calibration" in card:
+                dataset = open_dataset(case.dataset, self.options.datasets_file)
+                refuse_overlap(card, dataset, self._recordings(dataset))
 
     def thresholds(self) -> Thresholds:
         """The rules in the thresholds file. Raises UserError."""
@@ -145,11 +148,7 @@ class Bench:
     def judge_quantization(self, case: Case, progress: CampaignProgress) -> Verdicts:
         """The case with its likeness to float32, replayed for it where it was not, and gates."""
         held = self.verdicts[case]
-        size = sum(
-            path.stat().st_size
-            for path in self._model_files(models.choose_model(self.options.model)[0], case)
-        )
-        held.fidelity = FidelityReport(pairs(held.run, self._float_run(case, progress)), size)
+        held.fidelity = likeness(held.run, self._float_run(case, progress))
         held.fidelity_gates = gate_quantization(
             self.thresholds(), case, held.fidelity, held.run.failures
         )
@@ -183,8 +182,8 @@ class Bench:
     ) -> CaseRun:
         dataset = self._dataset(case.dataset, progress)
         chosen, instead = models.choose_model(which)
-        name, model = models.tflite_file(chosen, case.variant)
-        refuse_overlap(read_card(model), dataset, dataset.recordings())
+        name, model = self._model(chosen, case)
+        refuse_overlap(read_card(model), dataset, self._recordings(dataset))
         detector, files, remark = models.choose_detector(self.options.detector)
         for line in filter(None, (instead, remark)):
             progress.say(line)
@@ -210,9 +209,12 @@ class Bench:
             self._float_runs[plain] = self._replay_model(plain, weights, folder, progress)
         return self._float_runs[plain]
 
-    def _model_files(self, which: str, case: Case) -> list[Path]:
-        model = models.tflite_file(which, case.variant)[1]
-        return [path for path in (model, partner_of(model)) if path is not None]
+    def _model(self, which: str, case: Case) -> tuple[str, Path]:
+        return models.tflite_file(which, case.variant, own_calibration)
+
+    def _recordings(self, dataset: Dataset) -> list[Recording]:
+        only = self.options.recordings
+        return [one for one in dataset.recordings() if not only or one.id in only]
 
     def _dataset(self, name: str, progress: CampaignProgress) -> Dataset:
         dataset = open_dataset(name, self.options.datasets_file)
@@ -252,4 +254,16 @@ def summarise(held: Verdicts) -> CaseSummary:
         latency=held.latency,
         latency_gates=held.latency_gates,
         failures=run.failures,
+        fidelity=None
+        if held.fidelity is None
+        else Fidelity(run.case, run.synthetic, held.fidelity, held.fidelity_gates),
+        variant=Variant(
+            run.case,
+            run.synthetic,
+            run.model_bytes,
+            score(run.scored).overall,
+            measure(run.times),
+            held.fidelity,
+            (*held.accuracy_gates, *held.latency_gates, *held.fidelity_gates),
+        ),
     )

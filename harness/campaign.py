@@ -18,7 +18,7 @@ from harness.boards.base import Board, PutReport
 from harness.boards.errors import BoardError
 from harness.datasets.base import Dataset, Labels, Recording
 from harness.verdicts.accuracy import Scored
-from harness.verdicts.fidelity import Pair
+from harness.verdicts.fidelity import FidelityReport, Pair
 from harness.verdicts.latency import RunTimes, StageTimes
 from harness.verdicts.thresholds import Case
 from rppg_core.errors import UserError
@@ -48,6 +48,12 @@ class Pipe:
         """What has to be on the board."""
         halves = [self.model] if self.appearance is None else [self.model, self.appearance]
         return [*halves, *self.detector_files.values()]
+
+    @property
+    def model_bytes(self) -> int:
+        """Size of the model, both halves of it where it is in two."""
+        halves = [self.model] if self.appearance is None else [self.model, self.appearance]
+        return sum(path.stat().st_size for path in halves)
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,14 @@ class CaseRun:
             for one in self.replays
             if one.record.ok
         )
+
+    @property
+    def model_bytes(self) -> int | None:
+        """Size of the model by the records; None where none of them says it."""
+        sizes = {one.record.raw.get("campaign", {}).get("model_bytes") for one in self.replays} - {
+            None
+        }
+        return max(sizes, default=None)
 
     def named(self, *path: str) -> str:
         """The distinct values of a field of the raw records, for the summary."""
@@ -156,8 +170,9 @@ def run_case(
         sent += placed.sent_bytes
         job = _job(board, recording, truth, pipe, tools, placed)
         content = _replay(board, job, case, recording, observer, timeout_s)
-        campaign = _campaign(case, dataset, recording, truth)
-        write_json(folder / record_name(recording.id), {**content, "campaign": campaign})
+        campaign = _campaign(case, dataset, recording, truth, pipe)
+        content = {**content, "campaign": campaign}
+        write_json(folder / record_name(recording.id), content)
         replayed = _replayed(campaign, content)
         replays.append(replayed)
         if replayed.record.error is not None:
@@ -181,6 +196,11 @@ def pairs(variant: CaseRun, whole: CaseRun) -> tuple[Pair, ...]:
         for one in variant.replays
         if one.record.bpm is not None and one.recording in others
     )
+
+
+def likeness(run: CaseRun, whole: CaseRun) -> FidelityReport:
+    """A case held against the float model's on the same board and dataset."""
+    return FidelityReport(pairs(run, whole), run.model_bytes, whole.model_bytes)
 
 
 def load_cases(results: Path) -> list[CaseRun]:
@@ -296,11 +316,14 @@ def _replay(
     return outcome.records[0]
 
 
-def _campaign(case: Case, dataset: Dataset, recording: Recording, truth: Labels) -> dict[str, Any]:
+def _campaign(
+    case: Case, dataset: Dataset, recording: Recording, truth: Labels, pipe: Pipe
+) -> dict[str, Any]:
     return {
         "board": case.board,
         "dataset": case.dataset,
         "variant": case.variant,
+        "model_bytes": pipe.model_bytes,
         "synthetic": dataset.synthetic,
         "recording": recording.id,
         "subject": recording.subject,

@@ -8,13 +8,15 @@ from pathlib import Path
 
 from rich.console import Console
 
+from harness import calibration, compare_models
 from harness.bench import Verdicts, summarise
 from harness.boards.errors import BoardError
 from harness.boards.inventory import load_boards
-from harness.campaign import load_cases
+from harness.campaign import likeness, load_cases
 from harness.datasets.registry import load_datasets, open_dataset
 from harness.reports.progress import CampaignProgress
 from harness.reports.terminal import summary
+from harness.reports.variants import FLOAT
 from harness.verdicts.accuracy import score
 from harness.verdicts.latency import measure
 from rppg_core.errors import UserError
@@ -72,10 +74,15 @@ def render(options: argparse.Namespace) -> int:
 
 
 def report(options: argparse.Namespace) -> int:
-    """`rppg-bench report RESULTS`: both tables again, from the records of a run alone."""
-    held = []
-    for run in load_cases(options.results):
-        held.append(Verdicts(run, accuracy=score(run.scored), latency=measure(run.times)))
+    """`rppg-bench report RESULTS`: the tables again, from the records of a run alone."""
+    held, runs = [], load_cases(options.results)
+    plain = {(one.case.board, one.case.dataset): one for one in runs if one.case.variant == FLOAT}
+    for run in runs:
+        one = Verdicts(run, accuracy=score(run.scored), latency=measure(run.times))
+        whole = plain.get((run.case.board, run.case.dataset))
+        if whole is not None:
+            one.fidelity = likeness(run, whole)
+        held.append(one)
     tables = summary([summarise(one) for one in held], str(options.results), {})
     Console(highlight=False).print(tables)
     return 0
@@ -98,6 +105,8 @@ def _parser() -> argparse.ArgumentParser:
     add = commands.add_parser("report", help="the tables again, from a run's records")
     add.add_argument("results", type=Path)
     add.set_defaults(command=report)
+    calibration.add_command(commands)
+    compare_models.add_command(commands)
     return parser
 
 

@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--weights-name", required=True, help="their name, kept in the model")
     parser.add_argument("--variant", default="float32", help="form of the model (%(default)s)")
     parser.add_argument("--window", type=int, default=10, help="frames a call (%(default)s)")
-    parser.add_argument("--calibration", type=Path, help="for int8: a file of harness.calibration")
+    parser.add_argument("--calibration", type=Path, help="for int8: of `rppg-bench calibrate`")
     parser.add_argument("--out", required=True, type=Path, help="the .tflite file to write")
     options = parser.parse_args(argv)
     try:
@@ -52,7 +52,7 @@ def _make(options: argparse.Namespace) -> None:
         raise UserError(f"a window of {options.window} frames; give {MIN_WINDOW} to {MAX_WINDOW}")
     weights = load_weights(options.weights)
     if options.variant in CALIBRATED and options.calibration is None:
-        raise UserError(f"{options.variant} needs --calibration FILE (see harness.calibration)")
+        raise UserError(f"{options.variant} needs --calibration FILE (of `rppg-bench calibrate`)")
     with quiet_stderr():
         try:
             import tensorflow  # noqa: F401, PLC0415
