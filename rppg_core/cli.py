@@ -12,6 +12,7 @@ import cv2
 from rppg_core import models
 from rppg_core.errors import UserError
 from rppg_core.faces import DETECTORS, make_detector
+from rppg_core.model_card import PULSE, SIGNALS
 from rppg_core.pipeline import STAGES, Pipeline, Result, Settings
 from rppg_core.postprocess import HIGH_HZ, LOW_HZ, METHODS, PulseSettings
 from rppg_core.preprocess import ENLARGEMENT
@@ -60,6 +61,7 @@ def run(options: argparse.Namespace) -> int:
             sys.stderr.write(f"rppg: {remark}\n")
         name, path = models.tflite_file(chosen, options.variant)
         model = TSCAN(path, options.runtime, options.threads)
+        model.require_pulse()
         result = Pipeline(make_detector(detector, files), model, settings).run(source)
     if options.plot:
         from rppg_core.plot import plot_result  # noqa: PLC0415 (Matplotlib only when asked for)
@@ -92,14 +94,17 @@ def list_models(options: argparse.Namespace) -> int:
 
 def quantize(options: argparse.Namespace) -> int:
     """`rppg quantize`: weights into one TFLite form, or all."""
-    wanted = models.VARIANTS if options.variant == ALL else (options.variant,)
-    if wanted[0] not in models.VARIANTS:
-        there = ", ".join(models.VARIANTS)
-        raise UserError(f"unknown variant '{options.variant}'; there are {there} and {ALL}")
+    named = options.variant.split(",")
+    wanted = models.VARIANTS if options.variant == ALL else tuple(dict.fromkeys(named))
+    for variant in wanted:
+        if variant not in models.VARIANTS:
+            there = ", ".join(models.VARIANTS)
+            raise UserError(f"unknown variant '{variant}'; there are {there} and {ALL}")
     if Path(options.weights).exists():
         weights, name = Path(options.weights), Path(options.weights).resolve().stem
     else:
         weights, name = models.weights_path(options.weights), options.weights
+    name += f"-{options.head}" if options.head != PULSE else ""
     options.out.mkdir(parents=True, exist_ok=True)
     for variant in wanted:
         if (
@@ -110,7 +115,8 @@ def quantize(options: argparse.Namespace) -> int:
             print(f"{variant:12} left out: {EDGE_TPU_COMPILER} is not on PATH")
             continue
         target = options.out / models.model_file_name(f"{name}-{variant}", variant)
-        models.make(weights, name, variant, target, options.window, options.calibration)
+        calibration = options.calibration
+        models.make(weights, name, variant, target, options.window, calibration, options.head)
         files = [path for path in (target, partner_of(target)) if path is not None]
         size = sum(path.stat().st_size for path in files)
         print(f"{variant:12} {size:9,} bytes  {'  '.join(str(path) for path in files)}")
@@ -216,10 +222,17 @@ def _parser() -> argparse.ArgumentParser:
     listed.set_defaults(command=list_models)
     made = commands.add_parser("quantize", help="make TFLite models out of TS-CAN weights")
     made.add_argument(
-        "--weights", required=True, help="a name, an .npz file or a TensorFlow.js folder"
+        "--weights",
+        required=True,
+        help="a name, a TensorFlow.js folder, an .npz, MTTS-CAN .hdf5 or rPPG-Toolbox .pth file",
     )
-    made.add_argument("--variant", default=ALL, help=f"{', '.join(models.VARIANTS)} or {ALL}")
+    made.add_argument(
+        "--variant", default=ALL, help=f"{ALL} or, comma-separated, {', '.join(models.VARIANTS)}"
+    )
     made.add_argument("--window", type=int, default=models.WINDOW, metavar="FRAMES")
+    made.add_argument(
+        "--head", default=PULSE, choices=SIGNALS, help="of weights with two (default pulse)"
+    )
     made.add_argument("--calibration", type=Path, help="for int8: a file of harness.calibration")
     made.add_argument("--out", type=Path, default=Path(), metavar="FOLDER")
     made.set_defaults(command=quantize)

@@ -17,6 +17,7 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from rppg_core.errors import ModelError, UserError
 from rppg_core.faces import DETECTORS
+from rppg_core.model_card import PULSE
 from rppg_core.tscan_int8 import MOTION_ENDING
 
 SEARCH_PATH = "RPPG_MODELS"
@@ -87,8 +88,8 @@ _ENTRIES = (
             ModelFile(
                 "tscan-synthetic-float32.tflite",
                 "",
-                "48e4414a9288e6b0396c0f36bab2a120665bfb8a9f9b8f3f6caa74b4efba55c8",
-                2146209,
+                "1db14da6c5ad3e70df30bd5c1185474d0241f9b7cd3b87487b9f5f0ade5ec5b5",
+                2146357,
             ),
         ),
         "the project's own",
@@ -312,13 +313,16 @@ def make(
     target: Path,
     window: int = WINDOW,
     calibration: Optional[Path] = None,
+    head: str = PULSE,
 ) -> Path:
     """Make the TFLite form `variant` of `weights` at `target`, in a process of its own.
 
-    Without a `calibration` file, one is made of rendered clips, once. Raises ModelError.
+    `head` is the one to take of weights with two (`model_card.SIGNALS`). Without a `calibration`
+    file, one is made of rendered clips, once. Raises ModelError.
     """
     program = ["rppg_core.lightening", "--weights", str(weights), "--weights-name", weights_name]
-    program += ["--variant", variant, "--window", str(window), "--out", str(target)]
+    program += ["--variant", variant, "--window", str(window), "--head", head]
+    program += ["--out", str(target)]
     if variant in CALIBRATED:
         program += ["--calibration", str(calibration or _own_calibration(window))]
     refused = _run_program(program)
