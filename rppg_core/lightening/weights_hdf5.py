@@ -91,7 +91,7 @@ def _read(path: Path) -> Layers:
         with h5py.File(path, "r") as file:
             keras_3 = KERAS_3 in file and WHOLE_MODEL not in file
             file.get(WHOLE_MODEL, file).visititems(keep)
-    except (OSError, KeyError, ValueError, RuntimeError, TypeError) as bad:
+    except Exception as bad:  # a damaged file fails anywhere, in any way
         reason = " ".join(str(bad).split())[:200]
         raise ModelError(f"{path}: not an HDF5 file of weights ({reason})") from None
     if keras_3:

@@ -7,7 +7,6 @@ pictures of 36, 72, 96 or 128 px; its released weights are for 72, this project'
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -56,7 +55,8 @@ def load_torch(path: str | Path, signal: str) -> Weights:
             raise ModelError(f"{path}: {theirs} of TS-CAN is missing")
         used.add(theirs)
         tensors[name] = _converted(path, theirs, stored[theirs], layer, shape)
-    left = sorted(name for name in stored.keys() - used if not (ending and "final_dense" in name))
+    other_head = tuple(f"final_dense_{number}{end}." for number in (1, 2) for end in HEADS.values())
+    left = sorted(name for name in stored.keys() - used if not name.startswith(other_head))
     if left:
         raise ModelError(f"{path}: {left[0]} is no tensor of TS-CAN")
     return Weights(tensors, signal, per_frame=True)
@@ -94,7 +94,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         raise ModelError(f"{str(path)!r}: no such weights file")
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, OSError, RuntimeError, ValueError, EOFError, KeyError) as bad:
+    except Exception as bad:  # a damaged file, or one of code, fails anywhere, in any way
         reason = (str(bad).strip().splitlines() or [type(bad).__name__])[0][:200]
         raise ModelError(f"{path}: not a file of PyTorch weights alone ({reason})") from None
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
