@@ -125,10 +125,22 @@ def quantize(options: argparse.Namespace) -> int:
 
 def inspect(options: argparse.Namespace) -> int:
     """`rppg inspect`: what is in a TFLite file."""
-    from rppg_core.lightening.inspection import inspect_model, report  # noqa: PLC0415
+    from rppg_core.lightening.inspection import inspect_model, report, to_json  # noqa: PLC0415
 
-    for number, path in enumerate(options.models):
-        print("\n" * bool(number) + report(inspect_model(path)))
+    found = [inspect_model(path) for path in options.models]
+    if options.json:
+        print(json.dumps([to_json(one) for one in found], indent=1))
+        return 0
+    for number, one in enumerate(found):
+        print("\n" * bool(number) + report(one))
+    if len(found) > 1:
+        operators = sum(len(one.operators) for one in found)
+        mapped = sum(not op.refused for one in found for op in one.operators)
+        print(
+            f"\nin all: {sum(one.size_bytes for one in found):,} bytes, {operators} operators, "
+            f"{100 * mapped / max(operators, 1):.0f} % of them for an Edge TPU, "
+            f"{sum(one.macs for one in found) / 1e6:.1f} million multiply-accumulates"
+        )
     return 0
 
 
@@ -238,6 +250,7 @@ def _parser() -> argparse.ArgumentParser:
     made.set_defaults(command=quantize)
     seen = commands.add_parser("inspect", help="operators, size and card of TFLite models")
     seen.add_argument("models", nargs="+", type=Path, metavar="MODEL")
+    seen.add_argument("--json", action="store_true", help="a JSON list of one object a model")
     seen.set_defaults(command=inspect)
     taught = commands.add_parser("train", help="train TS-CAN on shards of face crops")
     taught.add_argument("shards", help="a folder of .npz shards")
