@@ -140,9 +140,11 @@ def report(model: Inspection) -> str:
         f"{model.mappable_percent:.0f} % of the operators; needs TFLite {model.min_runtime}"
         + "".join(f"; since when there is {one} is not known" for one in model.unplaced)
     )
+    scratch = model.memory.arena_bytes - model.memory.tensors_bytes
     lines.append(
-        f"  arena {model.memory.arena_bytes:,} bytes, of them tensors alive at once "
-        f"{model.memory.tensors_bytes:,}, the rest scratch of TFLite's own integer convolutions"
+        f"  arena {model.memory.arena_bytes:,} bytes: tensors alive at once "
+        f"{model.memory.tensors_bytes:,}"
+        + (f", scratch of TFLite's own integer convolutions {scratch:,}" if scratch else "")
     )
     return "\n".join(lines)
 
