@@ -98,9 +98,7 @@ def show(name: str, times: dict[str, list[float]]) -> None:
             for other in against
         ]
         ms = [value / 10 * 1e3 for value in (statistics.median(rounds), min(rounds))]
-        print(
-            f"{one:10} {ms[0]:8.3f} {ms[1]:8.3f}" + "".join(f"{ratio:11.2f}" for ratio in ratios)
-        )
+        print(f"{one:10} {ms[0]:8.3f} {ms[1]:8.3f}" + "".join(f"{ratio:11.2f}" for ratio in ratios))
 
 
 def profile(path: Path) -> None:

@@ -123,7 +123,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--weights", required=True, help="as `rppg quantize --weights` takes them")
     parser.add_argument("--weights-name", default="tscan-afrl", help="(default: %(default)s)")
-    parser.add_argument("--calibration", required=True, type=Path, help="of the calibrate command")
+    parser.add_argument("--calibration", required=True, type=Path, help="of `rppg-bench calibrate`")
     parser.add_argument("--out", required=True, type=Path, help="folder to write models into")
     options = parser.parse_args(argv)
     try:

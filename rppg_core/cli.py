@@ -12,6 +12,7 @@ import cv2
 from rppg_core import extensions, models
 from rppg_core.errors import UserError
 from rppg_core.faces import DETECTORS, make_detector
+from rppg_core.model_card import PULSE, SIGNALS
 from rppg_core.pipeline import STAGES, Pipeline, Result, Settings
 from rppg_core.postprocess import HIGH_HZ, LOW_HZ, METHODS, PulseSettings
 from rppg_core.preprocess import ENLARGEMENT
@@ -62,6 +63,7 @@ def run(options: argparse.Namespace) -> int:
             sys.stderr.write(f"rppg: {remark}\n")
         name, path = models.tflite_file(chosen, variant)
         model = TSCAN(path, options.runtime, options.threads)
+        model.require_pulse()
         result = Pipeline(make_detector(detector, files), model, settings).run(source)
     if options.plot:
         from rppg_core.plot import plot_result  # noqa: PLC0415 (Matplotlib only when asked for)
@@ -94,15 +96,18 @@ def list_models(options: argparse.Namespace) -> int:
 
 def quantize(options: argparse.Namespace) -> int:
     """`rppg quantize`: weights into one TFLite form, or all."""
-    wanted = models.VARIANTS if options.variant == ALL else (options.variant,)
-    if wanted[0] not in models.VARIANTS:
-        there = ", ".join(models.VARIANTS)
-        raise UserError(f"unknown variant '{options.variant}'; there are {there} and {ALL}")
+    named = options.variant.split(",")
+    wanted = models.VARIANTS if options.variant == ALL else tuple(dict.fromkeys(named))
+    for variant in wanted:
+        if variant not in models.VARIANTS:
+            there = ", ".join(models.VARIANTS)
+            raise UserError(f"unknown variant '{variant}'; there are {there} and {ALL}")
     if Path(options.weights).exists():
         weights, name = Path(options.weights), Path(options.weights).resolve().stem
     else:
         weights, name = models.weights_path(options.weights), options.weights
     calibration = _calibration(options) if set(wanted) & set(models.CALIBRATED) else None
+    name += f"-{options.head}" if options.head != PULSE else ""
     options.out.mkdir(parents=True, exist_ok=True)
     for variant in wanted:
         if (
@@ -113,7 +118,7 @@ def quantize(options: argparse.Namespace) -> int:
             print(f"{variant:12} left out: {EDGE_TPU_COMPILER} is not on PATH")
             continue
         target = options.out / models.model_file_name(f"{name}-{variant}", variant)
-        models.make(weights, name, variant, target, options.window, calibration)
+        models.make(weights, name, variant, target, options.window, calibration, options.head)
         files = [path for path in (target, partner_of(target)) if path is not None]
         size = sum(path.stat().st_size for path in files)
         print(f"{variant:12} {size:9,} bytes  {'  '.join(str(path) for path in files)}")
@@ -138,10 +143,22 @@ def _calibration(options: argparse.Namespace) -> Path:
 
 def inspect(options: argparse.Namespace) -> int:
     """`rppg inspect`: what is in a TFLite file."""
-    from rppg_core.lightening.inspection import inspect_model, report  # noqa: PLC0415
+    from rppg_core.lightening.inspection import inspect_model, report, to_json  # noqa: PLC0415
 
-    for number, path in enumerate(options.models):
-        print("\n" * bool(number) + report(inspect_model(path)))
+    found = [inspect_model(path) for path in options.models]
+    if options.json:
+        print(json.dumps([to_json(one) for one in found], indent=1))
+        return 0
+    for number, one in enumerate(found):
+        print("\n" * bool(number) + report(one))
+    if len(found) > 1:
+        operators = sum(len(one.operators) for one in found)
+        mapped = sum(not op.refused for one in found for op in one.operators)
+        print(
+            f"\nin all: {sum(one.size_bytes for one in found):,} bytes, {operators} operators, "
+            f"{100 * mapped / max(operators, 1):.0f} % of them for an Edge TPU, "
+            f"{sum(one.macs for one in found) / 1e6:.1f} million multiply-accumulates"
+        )
     return 0
 
 
@@ -235,10 +252,17 @@ def _parser(given: List[str]) -> argparse.ArgumentParser:
     listed.set_defaults(command=list_models)
     made = commands.add_parser("quantize", help="make TFLite models out of TS-CAN weights")
     made.add_argument(
-        "--weights", required=True, help="a name, an .npz file or a TensorFlow.js folder"
+        "--weights",
+        required=True,
+        help="a name, a TensorFlow.js folder, an .npz, MTTS-CAN .hdf5 or rPPG-Toolbox .pth file",
     )
-    made.add_argument("--variant", default=ALL, help=f"{', '.join(models.VARIANTS)} or {ALL}")
+    made.add_argument(
+        "--variant", default=ALL, help=f"{ALL} or, comma-separated, {', '.join(models.VARIANTS)}"
+    )
     made.add_argument("--window", type=int, default=models.WINDOW, metavar="FRAMES")
+    made.add_argument(
+        "--head", default=PULSE, choices=SIGNALS, help="of weights with two (default pulse)"
+    )
     made.add_argument(
         "--calibration", type=Path, metavar="FILE", help="for int8: of `rppg-bench calibrate`"
     )
@@ -251,6 +275,7 @@ def _parser(given: List[str]) -> argparse.ArgumentParser:
     made.set_defaults(command=quantize)
     seen = commands.add_parser("inspect", help="operators, size and card of TFLite models")
     seen.add_argument("models", nargs="+", type=Path, metavar="MODEL")
+    seen.add_argument("--json", action="store_true", help="a JSON list of one object a model")
     seen.set_defaults(command=inspect)
     taught = commands.add_parser("train", help="train TS-CAN on shards of face crops")
     taught.add_argument("shards", help="a folder of .npz shards")

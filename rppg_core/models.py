@@ -17,6 +17,7 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from rppg_core.errors import ModelError, UserError
 from rppg_core.faces import DETECTORS
+from rppg_core.model_card import PULSE
 from rppg_core.tscan_int8 import MOTION_ENDING
 
 SEARCH_PATH = "RPPG_MODELS"
@@ -88,8 +89,8 @@ _ENTRIES = (
             ModelFile(
                 "tscan-synthetic-float32.tflite",
                 "",
-                "48e4414a9288e6b0396c0f36bab2a120665bfb8a9f9b8f3f6caa74b4efba55c8",
-                2146209,
+                "1db14da6c5ad3e70df30bd5c1185474d0241f9b7cd3b87487b9f5f0ade5ec5b5",
+                2146357,
             ),
         ),
         "the project's own",
@@ -335,13 +336,16 @@ def make(
     target: Path,
     window: int = WINDOW,
     calibration: Optional[Path] = None,
+    head: str = PULSE,
 ) -> Path:
     """Make the TFLite form `variant` of `weights` at `target`, in a process of its own.
 
-    Full-integer variants need a `calibration` file. Raises ModelError.
+    `head` is the one to take of weights with two (`model_card.SIGNALS`). Full-integer variants need
+    a `calibration` file. Raises ModelError.
     """
     program = ["rppg_core.lightening", "--weights", str(weights), "--weights-name", weights_name]
-    program += ["--variant", variant, "--window", str(window), "--out", str(target)]
+    program += ["--variant", variant, "--window", str(window), "--head", head]
+    program += ["--out", str(target)]
     if calibration is not None and variant in CALIBRATED:
         program += ["--calibration", str(calibration)]
     refused = _run_program(program)
