@@ -5,7 +5,7 @@
 One core, one thread, rounds in turn so that a slow moment of the machine meets all alike. Times are
 of whole calls of `TSCAN.predict`, what it does in NumPy included. `original` is the published graph
 in float32: an appearance image for every frame. --torch names a Python that has PyTorch; TS-CAN of
-the same weights is then timed there. --profile shows where a form's time goes, operator by operator.
+the same weights is then timed there. --profile shows where a form's time goes, by operator.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from ai_edge_litert.tools import flatbuffer_utils
 
-from harness import models_for
+from harness.calibration import own_calibration
 from rppg_core import models
 from rppg_core.lightening.convert import convert, model_card, write_model
 from rppg_core.lightening.weights import load_weights, save_npz
@@ -54,7 +54,7 @@ def main() -> None:
             model_card(weights, name, appearance_per_frame=True),
         )
         paths = {"original": original}
-        paths.update((one, models_for.model_file(name, one)) for one in VARIANTS)
+        paths.update((one, models.tflite_file(name, one, own_calibration)[1]) for one in VARIANTS)
         forms = {one: TSCAN(path) for one, path in paths.items()}
         calls = {
             one: (lambda form=form: form.predict(motion, appearance)) for one, form in forms.items()
