@@ -92,6 +92,18 @@ _ENTRIES = (
                 "1db14da6c5ad3e70df30bd5c1185474d0241f9b7cd3b87487b9f5f0ade5ec5b5",
                 2146357,
             ),
+            ModelFile(
+                "tscan-synthetic-int8.motion.tflite",
+                "",
+                "1caaff114ef86128074460702c3953ceb5d92c9d486ee0b607e322db9af7e223",
+                495913,
+            ),
+            ModelFile(
+                "tscan-synthetic-int8.appearance.tflite",
+                "",
+                "5e501753e815245f6f17191f839a5d95e8ef722f8aa00c43ebfce81a18b62e9e",
+                80585,
+            ),
         ),
         "the project's own",
         "TS-CAN trained on rendered faces, 10-frame windows",
