@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from harness.calibration import own_calibration, refuse_overlap
 from harness.campaign import CaseRun, Pipe, likeness, run_case
 from harness.datasets.base import Dataset, Recording
 from harness.datasets.registry import load_datasets, open_dataset
+from harness.model_making import making_of
 from harness.reports.progress import CampaignProgress
 from harness.reports.terminal import CaseSummary, summary
 from harness.reports.variants import FLOAT, Fidelity, Variant
@@ -148,7 +149,9 @@ class Bench:
     def judge_quantization(self, case: Case, progress: CampaignProgress) -> Verdicts:
         """The case with its likeness to float32, replayed for it where it was not, and gates."""
         held = self.verdicts[case]
-        held.fidelity = likeness(held.run, self._float_run(case, progress))
+        likeness_found = likeness(held.run, self._float_run(case, progress))
+        _, model = self._model(models.choose_model(self.options.model)[0], case)
+        held.fidelity = replace(likeness_found, making=making_of(model))
         held.fidelity_gates = gate_quantization(
             self.thresholds(), case, held.fidelity, held.run.failures
         )

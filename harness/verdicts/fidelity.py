@@ -73,6 +73,18 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class Making:
+    """How a model was made, as its files tell.
+
+    `shared_scales` counts convolutions whose integer kernels all have one scale;
+    `calibration_recordings` is None for a model that was not calibrated.
+    """
+
+    shared_scales: int
+    calibration_recordings: int | None = None
+
+
+@dataclass(frozen=True)
 class FidelityReport:
     """Figures over recordings that gave a heart rate with both; None where there are none.
 
@@ -82,6 +94,7 @@ class FidelityReport:
     pairs: tuple[Pair, ...]
     size_bytes: int | None
     float_bytes: int | None = None
+    making: Making | None = None
 
     @property
     def size_percent(self) -> float | None:

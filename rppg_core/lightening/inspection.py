@@ -43,6 +43,7 @@ class Operator:
     shape: tuple[int, ...]  # of the first output
     macs: int
     refused: str
+    shares_scale: bool  # a convolution's integer kernels, all with one scale
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,12 @@ def _operator(
         shape,
         _macs(name, inputs, shape),
         _refused(name, inputs, outputs, types),
+        name == "CONV_2D" and types[inputs[1].type] == "INT8" and _shares_scale(inputs[1]),
     )
+
+
+def _shares_scale(kernel: Any) -> bool:
+    return _shape(kernel)[0] > 1 and len(kernel.quantization.scale) == 1
 
 
 def _macs(name: str, inputs: list[Any], shape: tuple[int, ...]) -> int:
