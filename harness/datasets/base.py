@@ -82,6 +82,10 @@ class Dataset(ABC):
         where = str(recording.label_file or f"dataset {self.name}: {recording.id}")
         return conventions.derive(self.signals(recording), self.convention, where)
 
+    def take(self, recording: Recording) -> str:
+        """Name what was filmed; recordings by several cameras at once have one take and labels."""
+        return recording.id
+
     def absent(self) -> list[str]:
         """One line for each thing that the whole dataset has and this copy of it has not."""
         return []

@@ -103,6 +103,10 @@ class SelectedDataset(Dataset):
         """As the whole dataset has them."""
         return self.whole.labels(recording)
 
+    def take(self, recording: Recording) -> str:
+        """As the whole dataset has it."""
+        return self.whole.take(recording)
+
     def absent(self) -> list[str]:
         """What the whole dataset lacks, and what was asked for and is not there."""
         asked = unmatched(self.whole.recordings(), self.selection)
