@@ -16,7 +16,8 @@ from harness.boards.inventory import load_boards, open_board
 from harness.calibration import refuse_overlap
 from harness.campaign import CaseRun, Pipe, pairs, run_case
 from harness.datasets.base import Dataset
-from harness.datasets.registry import load_datasets, open_dataset
+from harness.datasets.registry import open_dataset
+from harness.datasets.selection import Selection, parse_conditions, select
 from harness.reports.progress import CampaignProgress
 from harness.reports.terminal import CaseSummary, summary
 from harness.verdicts.accuracy import AccuracyReport, score
@@ -47,6 +48,7 @@ class Options:
     datasets_file: Path
     thresholds_file: Path
     timeout_s: float
+    conditions: tuple[str, ...] = ()
 
 
 @dataclass
@@ -96,8 +98,8 @@ class Bench:
                     f"no board {name!r} in {self.options.boards_file}; it has: {', '.join(known)}"
                 )
         for name in self.options.datasets:
-            if name not in load_datasets(self.options.datasets_file):
-                open_dataset(name, self.options.datasets_file)
+            open_dataset(name, self.options.datasets_file)
+        parse_conditions(self.options.conditions)
         self.thresholds()
         models.choose_detector(self.options.detector)
         for case in self.cases():
@@ -195,8 +197,7 @@ class Bench:
             Pipe(name, model, detector, files, appearance=partner_of(model)),
             results,
             progress,
-            self.options.recordings,
-            self.options.timeout_s,
+            timeout_s=self.options.timeout_s,
         )
 
     def _float_run(self, case: Case, progress: CampaignProgress) -> CaseRun:
@@ -215,7 +216,8 @@ class Bench:
         return [path for path in (model, partner_of(model)) if path is not None]
 
     def _dataset(self, name: str, progress: CampaignProgress) -> Dataset:
-        dataset = open_dataset(name, self.options.datasets_file)
+        wanted = Selection(self.options.recordings, (), parse_conditions(self.options.conditions))
+        dataset = select(open_dataset(name, self.options.datasets_file), wanted)
         dataset.prepare(progress.rendered)
         return dataset
 
@@ -245,11 +247,25 @@ def summarise(held: Verdicts) -> CaseSummary:
         detector=run.named("detector"),
         model=f"{run.named('model', 'name')} on {run.named('runtime', 'name')} "
         f"{run.named('runtime', 'version')}",
-        labels=", ".join(sorted({one.convention for one in run.replays})),
+        labels=_labels(run),
         heart_rate=f"{run.named('settings', 'pulse', 'method')}, {band} Hz, whole recording",
         accuracy=held.accuracy,
         accuracy_gates=held.accuracy_gates,
         latency=held.latency,
         latency_gates=held.latency_gates,
         failures=run.failures,
+        absent=run.absent,
+    )
+
+
+def _labels(run: CaseRun) -> str:
+    """The conventions of the reference heart rates, and how many of those cannot be trusted."""
+    conventions = ", ".join(sorted({one.convention for one in run.replays}))
+    count = sum(bool(one.label_defects) for one in run.replays)
+    if not count:
+        return conventions
+    noun = "recording" if count == 1 else "recordings"
+    return (
+        f"{conventions}; {count} {noun} with unrepaired defects: "
+        f"rppg-bench labels {run.case.dataset}"
     )

@@ -80,7 +80,7 @@ class Dataset(ABC):
     def labels(self, recording: Recording) -> Labels:
         """The truth by the convention in use; UserError where the files do not give it."""
         where = str(recording.label_file or f"dataset {self.name}: {recording.id}")
-        return conventions.derive(self.signals(recording), self.convention, where)
+        return conventions.derive(self.signals(recording), self.convention, where, self.conventions)
 
     def take(self, recording: Recording) -> str:
         """Name what was filmed; recordings by several cameras at once have one take and labels."""

@@ -10,9 +10,11 @@ All of them look only at the time that the video covers, by the labels' own time
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 
-from harness.datasets.repair import BoolArray, repair_heart_rate
+from harness.datasets.repair import BoolArray, RepairedRow, repair_heart_rate
 from harness.datasets.signals import PLAUSIBLE_BPM, FloatArray, Labels, Signals
 from rppg_core.errors import UserError
 from rppg_core.postprocess import MIN_CYCLES, heart_rate
@@ -29,24 +31,56 @@ HIGHEST_LOW_HZ = 0.75
 MIN_USABLE_SHARE = 0.5  # of a heart-rate row; with less left there is no rate to speak of
 
 
-def derive(signals: Signals, convention: str, where: str) -> Labels:
-    """The truth by one convention; UserError, starting with `where`, if the signals give none."""
+def derive(signals: Signals, convention: str, where: str, offered: tuple[str, ...] = ()) -> Labels:
+    """The truth by one convention beside those by the others that are `offered`.
+
+    UserError, starting with `where`, if the signals give none by that one.
+    """
     bpm = reference_bpm(signals, convention, where)
     return Labels(
         reference_bpm=bpm,
         convention=convention,
         frame_times_s=signals.frame_times_s,
         ppg=pulse_at_frames(signals),
+        references={**references(signals, offered, where), convention: bpm},
     )
 
 
-def reference_bpm(signals: Signals, convention: str, where: str) -> float:
-    """Heart rate of a whole recording; UserError, starting with `where`, if there is none."""
+def reference_bpm(
+    signals: Signals, convention: str, where: str, row: RepairedRow | None = None
+) -> float:
+    """Heart rate of a whole recording; UserError, starting with `where`, if there is none.
+
+    `row` is the heart-rate row after repair, where that has been done already.
+    """
     check_clocks(signals, where)
+    return _reference_bpm(signals, convention, where, row)
+
+
+def references(
+    signals: Signals, offered: tuple[str, ...], where: str, row: RepairedRow | None = None
+) -> dict[str, float | None]:
+    """The heart rate by each convention that is offered; None where the signals give none."""
+    found: dict[str, float | None] = dict.fromkeys(offered)
+    try:
+        check_clocks(signals, where)
+    except UserError:
+        return found
+    for convention in offered:
+        # A row that no repair changes has one mean.
+        if convention == HR_ROW_REPAIRED and row is not None and not row.changed:
+            found[convention] = found.get(HR_ROW)
+        if found[convention] is None:
+            with suppress(UserError):
+                found[convention] = _reference_bpm(signals, convention, where, row)
+    return found
+
+
+def _reference_bpm(signals: Signals, convention: str, where: str, row: RepairedRow | None) -> float:
     if convention == PPG_FFT:
         bpm = _ppg_bpm(signals, where)
     elif convention in ROW_CONVENTIONS:
-        bpm = _row_bpm(signals, convention, where)
+        bpm = _row_bpm(signals, convention, where, row)
     else:
         raise UserError(f"no convention {convention!r}; there are {', '.join(CONVENTIONS)}")
     low, high = PLAUSIBLE_BPM
@@ -76,17 +110,6 @@ def check_clocks(signals: Signals, where: str) -> None:
                 f"{where}: {name} time goes back from {times_s[at]:.6g} to {times_s[at + 1]:.6g} s "
                 f"at value {at + 2}; times must not decrease"
             )
-
-
-def references(signals: Signals, offered: tuple[str, ...], where: str) -> dict[str, float | None]:
-    """The heart rate by each convention that is offered; None where the signals give none."""
-    found: dict[str, float | None] = {}
-    for convention in offered:
-        try:
-            found[convention] = reference_bpm(signals, convention, where)
-        except UserError:
-            found[convention] = None
-    return found
 
 
 def pulse_at_frames(signals: Signals) -> FloatArray | None:
@@ -120,12 +143,12 @@ def _ppg_bpm(signals: Signals, where: str) -> float:
         raise UserError(f"{where}: no heart rate in the PPG row: {error}") from None
 
 
-def _row_bpm(signals: Signals, convention: str, where: str) -> float:
+def _row_bpm(signals: Signals, convention: str, where: str, row: RepairedRow | None) -> float:
     if signals.hr_bpm is None:
         raise UserError(f"{where}: no heart-rate row; use another convention than {convention}")
-    row = repair_heart_rate(signals.hr_bpm) if convention == HR_ROW_REPAIRED else None
     bpm, usable = signals.hr_bpm, np.ones(len(signals.hr_bpm), np.bool_)
-    if row is not None:
+    if convention == HR_ROW_REPAIRED:
+        row = row or repair_heart_rate(signals.hr_bpm)
         bpm, usable = row.bpm, ~row.outside
     if signals.hr_times_s is not None:
         inside = _while_filmed(signals, signals.hr_times_s)

@@ -13,7 +13,7 @@ import numpy as np
 
 from harness.datasets.conventions import CONVENTIONS, HR_ROW, HR_ROW_REPAIRED, PPG_FFT
 from harness.datasets.ppg_defects import clipped_samples, flat_s
-from harness.datasets.repair import LEAP_BPM, RepairedRow, repair_heart_rate
+from harness.datasets.repair import LEAP_BPM, RepairedRow
 from harness.datasets.signals import PLAUSIBLE_BPM, FloatArray, Signals
 
 # Means of clean files lie within 3.2 % of 30 fps once their gaps are left out.
@@ -65,14 +65,19 @@ class Defect:
 
 def find_defects(
     signals: Signals,
+    row: RepairedRow | None,
     references: Mapping[str, float | None],
     container: Container | None = None,
 ) -> list[Defect]:
-    """Everything wrong with one recording's labels; `references` are its heart rates, if any."""
+    """Everything wrong with one recording's labels.
+
+    `row` is its heart-rate row after repair and `references` its heart rates, as far as there are
+    any; `container` is what its video says of itself.
+    """
     found = [*_clock_defects(signals), *_rate_defects(signals, container)]
     found += _length_defects(signals, container)
-    if signals.hr_bpm is not None:
-        found += _row_defects(repair_heart_rate(signals.hr_bpm))
+    if row is not None:
+        found += _row_defects(row)
     if signals.ppg is not None and signals.ppg_times_s is not None:
         found += _ppg_defects(signals.ppg, signals.ppg_times_s)
     return found + _disagreement(references)
@@ -182,6 +187,8 @@ def _length_defects(signals: Signals, container: Container | None) -> list[Defec
             text = f"{len(values)} {name} values, {len(times_s)} times"
             found.append(Defect("length", abs(len(values) - len(times_s)), text, spoils))
             continue
+        if times_s is frames_s:
+            continue
         missing_s = _uncovered_s(frames_s, times_s, container, signals.nominal_rate_hz)
         if missing_s > SPAN_TOLERANCE_S + float(np.median(np.diff(times_s), axis=0)):
             text = f"{missing_s:.1f} s of the video have no {name} values"
@@ -196,7 +203,7 @@ def _uncovered_s(
     nominal_hz: float | None,
 ) -> float:
     """How much of the video lies before or after `times_s`, in s; 0 where it is not known."""
-    if frames_s is times_s or len(times_s) < 2:
+    if len(times_s) < 2:
         return 0.0
     if frames_s is not None and len(frames_s):
         return float(max(times_s[0] - frames_s[0], 0) + max(frames_s[-1] - times_s[-1], 0))

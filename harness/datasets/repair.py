@@ -31,14 +31,21 @@ BoolArray = npt.NDArray[np.bool_]
 class RepairedRow:
     """A heart-rate row after repair, and which readings each repair changed; all (readings,).
 
-    `bpm` has the wraps undone and the glitches replaced from their neighbours. Readings that are
-    `outside` of what a person can have stay as they were read; `usable` leaves them out.
+    `raw_bpm` is the row as it was written; `bpm` has the wraps undone and the glitches replaced
+    from their neighbours. Readings that are `outside` of what a person can have stay as they were
+    read; `usable` leaves them out.
     """
 
+    raw_bpm: FloatArray
     bpm: FloatArray
     wrapped: BoolArray
     glitches: BoolArray
     outside: BoolArray
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was repaired or is to be left out."""
+        return bool(self.wrapped.any() or self.glitches.any() or self.outside.any())
 
     @property
     def usable(self) -> FloatArray:
@@ -70,7 +77,7 @@ def repair_heart_rate(raw_bpm: FloatArray) -> RepairedRow:
         bpm[glitches] = np.interp(np.flatnonzero(glitches), sound, bpm[sound])
     else:
         outside = np.ones(len(raw_bpm), np.bool_)
-    return RepairedRow(bpm, wrapped, glitches, outside)
+    return RepairedRow(raw_bpm, bpm, wrapped, glitches, outside)
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from harness.datasets.base import Recording
-from harness.datasets.checking import Checked
+from harness.datasets.checking import UNREADABLE, Checked
 from harness.datasets.defects import HARMLESS, NOTE, REPAIRED, UNREPAIRED
 from harness.verdicts.accuracy import HIGH_FROM_BPM, MIDDLE_FROM_BPM, HeartRateGroup
 
 NOTHING = "-"
-UNREADABLE = "unreadable"
 _STATES = (UNREPAIRED, REPAIRED, HARMLESS, NOTE)
 _REPAIRS = {
     "unwrapped": "wrapped readings raised by 128 bpm",
@@ -90,15 +89,6 @@ def closing_line(checked: Sequence[Checked], convention: str) -> str:
     )
     said = [f"{states[state]} {state}" for state in _STATES if states[state]]
     return f"{len(checked)} recordings by {convention}: {', '.join(said) or 'no defect'}"
-
-
-def summary_note(checked: Sequence[Checked], convention: str, dataset: str) -> str | None:
-    """What a benchmark's summary says of labels with unrepaired defects; None without any."""
-    count = sum(one.unrepaired(convention) for one in checked)
-    if not count:
-        return None
-    noun = "recording" if count == 1 else "recordings"
-    return f"{convention}; {count} {noun} with unrepaired defects: rppg-bench labels {dataset}"
 
 
 def _group(bpm: float | None) -> str:
