@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
+from multiprocessing import get_context
 
 import cv2
 import numpy as np
@@ -18,6 +20,8 @@ from rppg_core.errors import UserError
 
 COPIES_OF_ONE_VALUE = 3  # two clips of a person have the same 0.1 bpm often enough by chance
 UNREADABLE = "unreadable"
+WORTH_A_HELPER = 800  # recordings; fewer are checked while a second process starts
+MAIN_SHARE = 0.6  # of the recordings; the helper has to start first
 MIN_CHANGES = 5  # of a row that could not be another's by chance
 
 
@@ -47,8 +51,20 @@ class Checked:
 
 def check_dataset(dataset: Dataset) -> list[Checked]:
     """The check of every recording, in order; UserError where none is listed."""
-    checked = [check_recording(dataset, recording) for recording in dataset.recordings()]
-    return list(_with_copies(checked))
+    recordings = dataset.recordings()
+    if len(recordings) < WORTH_A_HELPER:
+        return list(_with_copies(_check_all(dataset, recordings)))
+    # One helper, not a pool: two processes keep two cores busy in half the memory of three.
+    # Spawned, not forked: the caller may have threads, and OpenCV does not survive a fork.
+    middle = round(MAIN_SHARE * len(recordings))
+    with ProcessPoolExecutor(1, get_context("spawn")) as helper:
+        rest = helper.submit(_check_all, dataset, recordings[middle:])
+        checked = _check_all(dataset, recordings[:middle])
+        return list(_with_copies([*checked, *rest.result()]))
+
+
+def _check_all(dataset: Dataset, recordings: Sequence[Recording]) -> list[Checked]:
+    return [check_recording(dataset, recording) for recording in recordings]
 
 
 def check_recording(dataset: Dataset, recording: Recording) -> Checked:

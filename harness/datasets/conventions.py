@@ -1,6 +1,6 @@
 """How the true heart rate of a recording is told from what its label files say.
 
-- `ppg-fft`: the spectral peak of the contact PPG, as UBFC-rPPG's authors do.
+- `ppg-fft`: the spectral peak of the contact PPG, as UBFC-rPPG's authors do (`contact_pulse`).
 - `hr-row`: the mean of the sensor's own heart-rate row, as it was written.
 - `hr-row-repaired`: the same with wraps undone, glitches replaced, and readings left out that no
   person can have.
@@ -14,20 +14,15 @@ from contextlib import suppress
 
 import numpy as np
 
+from harness.datasets.contact_pulse import pulse_rate_bpm
 from harness.datasets.repair import BoolArray, RepairedRow, repair_heart_rate
 from harness.datasets.signals import PLAUSIBLE_BPM, FloatArray, Labels, Signals
 from rppg_core.errors import UserError
-from rppg_core.postprocess import MIN_CYCLES, heart_rate
 
 PPG_FFT, HR_ROW, HR_ROW_REPAIRED = "ppg-fft", "hr-row", "hr-row-repaired"
 CONVENTIONS = (PPG_FFT, HR_ROW, HR_ROW_REPAIRED)
 ROW_CONVENTIONS = (HR_ROW, HR_ROW_REPAIRED)
 
-# The truth must not end where an estimator's band does: a pulse of 42 or 160 bpm searched within
-# 0.75-2.5 Hz would be labelled with a harmonic, or with noise.
-LABEL_BAND_HZ = (PLAUSIBLE_BPM[0] / 60, PLAUSIBLE_BPM[1] / 60)
-# A short clip is searched from where it holds two beats, up to an estimator's usual lower edge.
-HIGHEST_LOW_HZ = 0.75
 MIN_USABLE_SHARE = 0.5  # of a heart-rate row; with less left there is no rate to speak of
 
 
@@ -123,7 +118,6 @@ def pulse_at_frames(signals: Signals) -> FloatArray | None:
 
 
 def _ppg_bpm(signals: Signals, where: str) -> float:
-    """Spectral heart rate of the contact PPG, on a uniform grid of its own mean rate."""
     if signals.ppg is None or signals.ppg_times_s is None:
         raise UserError(f"{where}: no contact PPG; use another convention than {PPG_FFT}")
     inside = _while_filmed(signals, signals.ppg_times_s)
@@ -132,13 +126,8 @@ def _ppg_bpm(signals: Signals, where: str) -> float:
     if len(time_s) < 2:
         raise UserError(f"{where}: the contact PPG does not cover the video")
     largest = np.abs(ppg).max()
-    ppg = ppg / largest if largest > 0 else ppg
-    grid_s = np.linspace(time_s[0], time_s[-1], int(inside.sum()))
-    duration_s = float(time_s[-1] - time_s[0])
-    rate_hz = (len(grid_s) - 1) / duration_s
-    low_hz = max(LABEL_BAND_HZ[0], min(HIGHEST_LOW_HZ, 1.01 * MIN_CYCLES / duration_s))
     try:
-        return heart_rate(np.interp(grid_s, time_s, ppg), rate_hz, low_hz, LABEL_BAND_HZ[1])
+        return pulse_rate_bpm(ppg / largest if largest > 0 else ppg, time_s)
     except UserError as error:
         raise UserError(f"{where}: no heart rate in the PPG row: {error}") from None
 

@@ -189,8 +189,10 @@ def _length_defects(signals: Signals, container: Container | None) -> list[Defec
             continue
         if times_s is frames_s:
             continue
+        if len(times_s) < 2:
+            continue
         missing_s = _uncovered_s(frames_s, times_s, container, signals.nominal_rate_hz)
-        if missing_s > SPAN_TOLERANCE_S + float(np.median(np.diff(times_s), axis=0)):
+        if missing_s > SPAN_TOLERANCE_S + float(np.median(np.diff(times_s))):
             text = f"{missing_s:.1f} s of the video have no {name} values"
             found.append(Defect("length", round(missing_s), text, spoils))
     return found
@@ -203,8 +205,6 @@ def _uncovered_s(
     nominal_hz: float | None,
 ) -> float:
     """How much of the video lies before or after `times_s`, in s; 0 where it is not known."""
-    if len(times_s) < 2:
-        return 0.0
     if frames_s is not None and len(frames_s):
         return float(max(times_s[0] - frames_s[0], 0) + max(frames_s[-1] - times_s[-1], 0))
     if container is None or not container.frames:
@@ -238,9 +238,11 @@ def _clocks(signals: Signals) -> Iterable[tuple[str, FloatArray, tuple[str, ...]
 
 
 def _rate_hz(times_s: FloatArray) -> float | None:
-    """Mean rate of a clock with its gaps left out; None where nothing is left."""
+    """Mean rate of a clock, its gaps left out; None for a clock that stands."""
     steps_s = np.diff(times_s)
-    steps_s = steps_s[steps_s <= GAP_S]
+    short = steps_s <= GAP_S
+    # A clock that has hardly anything but gaps counts something else than seconds.
+    steps_s = steps_s[short] if 2 * np.count_nonzero(short) > len(steps_s) else steps_s
     total_s = float(steps_s.sum())
     return len(steps_s) / total_s if total_s > 0 else None
 
