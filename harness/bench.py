@@ -247,7 +247,7 @@ def summarise(held: Verdicts) -> CaseSummary:
         detector=run.named("detector"),
         model=f"{run.named('model', 'name')} on {run.named('runtime', 'name')} "
         f"{run.named('runtime', 'version')}",
-        labels=_labels(run),
+        labels=label_note(run),
         heart_rate=f"{run.named('settings', 'pulse', 'method')}, {band} Hz, whole recording",
         accuracy=held.accuracy,
         accuracy_gates=held.accuracy_gates,
@@ -258,7 +258,7 @@ def summarise(held: Verdicts) -> CaseSummary:
     )
 
 
-def _labels(run: CaseRun) -> str:
+def label_note(run: CaseRun) -> str:
     """The conventions of the reference heart rates, and how many of those cannot be trusted."""
     conventions = ", ".join(sorted({one.convention for one in run.replays}))
     count = sum(bool(one.label_defects) for one in run.replays)

@@ -14,8 +14,8 @@ NOTHING = "-"
 _STATES = (UNREPAIRED, REPAIRED, HARMLESS, NOTE)
 _REPAIRS = {
     "unwrapped": "wrapped readings raised by 128 bpm",
-    "replaced": "single readings taken from their neighbours",
-    "left out": "readings outside what a person can have",
+    "replaced": "single readings, from their neighbours",
+    "left out": "readings that no person can have",
 }
 
 

@@ -164,3 +164,13 @@ def test_no_colour_even_where_it_is_forced(monkeypatch):
 def test_names_are_text_and_no_markup():
     text = render(summary([case_summary("[red]b[/]", dataset=":x:")], "[bold]r", DEPLOYED), 100)
     assert "[red]b[/]" in text and ":x:" in text and "records     [bold]r" in text
+
+
+def test_absent_videos_and_untrusted_labels_are_said():
+    absent = tuple(f"subject{n}" for n in range(1, 13))
+    labels = "hr-row; 2 recordings with unrepaired defects: rppg-bench labels ubfc"
+    one = case_summary(dataset="ubfc", synthetic=False, absent=absent, labels=labels)
+    text = " ".join(render(summary([one], "results", {}), 100).split())
+    assert "absent ubfc: no video of 12 recordings: subject1, subject2," in text
+    assert "subject8, ..." in text
+    assert labels in text
