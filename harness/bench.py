@@ -15,8 +15,9 @@ from harness.boards.base import Board
 from harness.boards.inventory import load_boards, open_board
 from harness.calibration import own_calibration, refuse_overlap
 from harness.campaign import CaseRun, Pipe, likeness, run_case
-from harness.datasets.base import Dataset, Recording
-from harness.datasets.registry import load_datasets, open_dataset
+from harness.datasets.base import Dataset
+from harness.datasets.registry import open_dataset
+from harness.datasets.selection import Selection, parse_conditions, select
 from harness.model_making import making_of
 from harness.reports.progress import CampaignProgress
 from harness.reports.terminal import CaseSummary, summary
@@ -47,6 +48,7 @@ class Options:
     datasets_file: Path
     thresholds_file: Path
     timeout_s: float
+    conditions: tuple[str, ...] = ()
 
 
 @dataclass
@@ -96,16 +98,16 @@ class Bench:
                     f"no board {name!r} in {self.options.boards_file}; it has: {', '.join(known)}"
                 )
         for name in self.options.datasets:
-            if name not in load_datasets(self.options.datasets_file):
-                open_dataset(name, self.options.datasets_file)
+            open_dataset(name, self.options.datasets_file)
+        parse_conditions(self.options.conditions)
         self.thresholds()
         models.choose_detector(self.options.detector)
         for case in self.cases():
             model = self._model(models.choose_model(self.options.model)[0], case)[1]
             card = read_card(model)
             if "calibration" in card:
-                dataset = open_dataset(case.dataset, self.options.datasets_file)
-                refuse_overlap(card, dataset, self._recordings(dataset))
+                dataset = self._selected(case.dataset)
+                refuse_overlap(card, dataset, dataset.recordings())
 
     def thresholds(self) -> Thresholds:
         """The rules in the thresholds file. Raises UserError."""
@@ -186,7 +188,7 @@ class Bench:
         dataset = self._dataset(case.dataset, progress)
         chosen, instead = models.choose_model(which)
         name, model = self._model(chosen, case)
-        refuse_overlap(read_card(model), dataset, self._recordings(dataset))
+        refuse_overlap(read_card(model), dataset, dataset.recordings())
         detector, files, remark = models.choose_detector(self.options.detector)
         for line in filter(None, (instead, remark)):
             progress.say(line)
@@ -197,8 +199,7 @@ class Bench:
             Pipe(name, model, detector, files, appearance=partner_of(model)),
             results,
             progress,
-            self.options.recordings,
-            self.options.timeout_s,
+            timeout_s=self.options.timeout_s,
         )
 
     def _float_run(self, case: Case, progress: CampaignProgress) -> CaseRun:
@@ -215,14 +216,14 @@ class Bench:
     def _model(self, which: str, case: Case) -> tuple[str, Path]:
         return models.tflite_file(which, case.variant, own_calibration)
 
-    def _recordings(self, dataset: Dataset) -> list[Recording]:
-        only = self.options.recordings
-        return [one for one in dataset.recordings() if not only or one.id in only]
-
     def _dataset(self, name: str, progress: CampaignProgress) -> Dataset:
-        dataset = open_dataset(name, self.options.datasets_file)
+        dataset = self._selected(name)
         dataset.prepare(progress.rendered)
         return dataset
+
+    def _selected(self, name: str) -> Dataset:
+        wanted = Selection(self.options.recordings, (), parse_conditions(self.options.conditions))
+        return select(open_dataset(name, self.options.datasets_file), wanted)
 
     def _board(self, name: str) -> Board:
         if name not in self._boards:
@@ -250,7 +251,7 @@ def summarise(held: Verdicts) -> CaseSummary:
         detector=run.named("detector"),
         model=f"{run.named('model', 'name')} on {run.named('runtime', 'name')} "
         f"{run.named('runtime', 'version')}",
-        labels=", ".join(sorted({one.convention for one in run.replays})),
+        labels=label_note(run),
         heart_rate=f"{run.named('settings', 'pulse', 'method')}, {band} Hz, whole recording",
         accuracy=held.accuracy,
         accuracy_gates=held.accuracy_gates,
@@ -269,4 +270,18 @@ def summarise(held: Verdicts) -> CaseSummary:
             held.fidelity,
             (*held.accuracy_gates, *held.latency_gates, *held.fidelity_gates),
         ),
+        absent=run.absent,
+    )
+
+
+def label_note(run: CaseRun) -> str:
+    """The conventions of the reference heart rates, and how many of those cannot be trusted."""
+    conventions = ", ".join(sorted({one.convention for one in run.replays}))
+    count = sum(bool(one.label_defects) for one in run.replays)
+    if not count:
+        return conventions
+    noun = "recording" if count == 1 else "recordings"
+    return (
+        f"{conventions}; {count} {noun} with unrepaired defects: "
+        f"rppg-bench labels {run.case.dataset}"
     )

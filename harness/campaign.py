@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ import numpy as np
 from harness.boards.base import Board, PutReport
 from harness.boards.errors import BoardError
 from harness.datasets.base import Dataset, Labels, Recording
+from harness.datasets.checking import check_dataset
 from harness.verdicts.accuracy import Scored
 from harness.verdicts.fidelity import FidelityReport, Pair
 from harness.verdicts.latency import RunTimes, StageTimes
@@ -65,17 +66,22 @@ class Replayed:
     reference_bpm: float
     convention: str
     record: Record
+    label_defects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class CaseRun:
-    """All replays of one case. `failures` maps recordings without a heart rate to the reason."""
+    """All replays of one case. `failures` maps recordings without a heart rate to the reason.
+
+    `absent` are recordings whose video is not here; they were not replayed.
+    """
 
     case: Case
     synthetic: bool
     replays: tuple[Replayed, ...]
     failures: Mapping[str, str]
     sent_bytes: int
+    absent: tuple[str, ...] = ()
 
     @property
     def scored(self) -> tuple[Scored, ...]:
@@ -139,7 +145,6 @@ def run_case(
     pipe: Pipe,
     results: Path,
     observer: Observer,
-    only: Sequence[str] = (),
     timeout_s: float = REPLAY_TIMEOUT_S,
 ) -> CaseRun:
     """Replay every recording of `dataset` on `board`, writing records below `results`.
@@ -147,10 +152,10 @@ def run_case(
     Raises UserError for what a person must mend and BoardError for what the board did; records
     that came back before are on disk then.
     """
-    recordings = [r for r in dataset.recordings() if not only or r.id in only]
-    if not recordings:
-        raise UserError(f"dataset {dataset.name} has no recording named {', '.join(only)}")
-    labels, failures = _all_labels(dataset, recordings)
+    recordings = dataset.recordings()
+    absent = tuple(one.id for one in recordings if not one.video.exists())
+    recordings = [one for one in recordings if one.id not in absent]
+    labels, failures = _all_labels(dataset, recordings, absent)
     observer.start(case, len(recordings))
     deployed, tools = board.deploy(), board.put(pipe.files)
     sent = deployed.sent_bytes + tools.sent_bytes
@@ -178,7 +183,7 @@ def run_case(
         if replayed.record.error is not None:
             failures[recording.id] = replayed.record.error
         observer.done(case, recording.id, _outcome(replayed))
-    return CaseRun(case, dataset.synthetic, tuple(replays), failures, sent)
+    return CaseRun(case, dataset.synthetic, tuple(replays), failures, sent, absent)
 
 
 def pairs(variant: CaseRun, whole: CaseRun) -> tuple[Pair, ...]:
@@ -236,16 +241,22 @@ def _stored(results: Path) -> Iterator[dict[str, Any]]:
 
 
 def _all_labels(
-    dataset: Dataset, recordings: Sequence[Recording]
+    dataset: Dataset, recordings: Sequence[Recording], absent: Sequence[str]
 ) -> tuple[dict[str, Labels], dict[str, str]]:
     """Every recording's labels, or why it has none: looked at before time is spent."""
+    if not recordings:
+        raise UserError(
+            f"dataset {dataset.name}: no video is here of {len(absent)} recordings "
+            f"({absent[0]}, ...); fetch them below {dataset.root}"
+        )
     labels: dict[str, Labels] = {}
     failures: dict[str, str] = {}
+    checked = {one.recording: one for one in check_dataset(dataset)}
     for recording in recordings:
         try:
-            if not recording.video.exists():
-                raise UserError(f"{recording.video}: no such video; fetch it or leave it out")
-            labels[recording.id] = dataset.labels(recording)
+            truth = dataset.labels(recording)
+            defects = checked[recording.id].unrepaired(truth.convention)
+            labels[recording.id] = replace(truth, defects=defects)
         except UserError as bad:
             failures[recording.id] = str(bad)
     if not labels:
@@ -330,6 +341,8 @@ def _campaign(
         "conditions": dict(recording.conditions),
         "reference_bpm": truth.reference_bpm,
         "labels": truth.convention,
+        "label_defects": list(truth.defects),
+        "references": dict(truth.references),
     }
 
 
@@ -340,6 +353,7 @@ def _replayed(campaign: Mapping[str, Any], content: Mapping[str, Any]) -> Replay
         float(campaign["reference_bpm"]),
         campaign["labels"],
         parse_record(content),
+        label_defects=tuple(campaign.get("label_defects", ())),
     )
 
 

@@ -21,6 +21,7 @@ from harness.calibration import own_calibration, refuse_overlap
 from harness.campaign import CaseRun, Pipe, likeness, run_case
 from harness.datasets.base import Dataset, Recording
 from harness.datasets.registry import open_dataset
+from harness.datasets.selection import Selection, select
 from harness.reports.comparison import Comparison, as_json, tables
 from harness.reports.progress import CampaignProgress
 from harness.verdicts.thresholds import Case
@@ -50,21 +51,17 @@ def compare(
     a: Model,
     b: Model,
     dataset: Dataset,
-    only: Sequence[str],
     detector: str,
     progress: CampaignProgress,
 ) -> Comparison:
-    """Replay every recording, or those in `only`, through both. Raises UserError, BoardError.
+    """Replay every recording through both. Raises UserError, BoardError.
 
     A recording that either was calibrated with is refused before any is replayed.
     """
     chosen, files, remark = models.choose_detector(detector)
     if remark:
         progress.say(remark)
-    recordings = [one for one in dataset.recordings() if not only or one.id in only]
-    unknown = set(only) - {one.id for one in recordings}
-    if unknown:
-        raise UserError(f"dataset {dataset.name} has no recording {', '.join(sorted(unknown))}")
+    recordings = dataset.recordings()
     _refuse_overlaps((a, b), dataset, recordings)
     dataset.prepare(progress.rendered)
     _refuse_overlaps((a, b), dataset, recordings)  # again: a rendered file is there only now
@@ -75,7 +72,7 @@ def compare(
             # A folder is named after the case: no file's path may lead out of it.
             label = model.path.stem if model.name.endswith(".tflite") else model.name
             case = Case(board.name, dataset.name, f"{side.upper()} {label}")
-            runs.append(run_case(board, dataset, case, pipe, Path(folder) / side, progress, only))
+            runs.append(run_case(board, dataset, case, pipe, Path(folder) / side, progress))
     failures = {**runs[1].failures, **runs[0].failures}
     report = likeness(runs[1], runs[0])
     if not report.pairs:
@@ -98,12 +95,12 @@ def add_command(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """`compare-models`: both tables, or JSON. Raises UserError."""
-    only = [name.strip() for name in options.recordings.split(",") if name.strip()]
-    dataset = open_dataset(options.dataset, options.datasets)
+    only = tuple(name.strip() for name in options.recordings.split(",") if name.strip())
+    dataset = select(open_dataset(options.dataset, options.datasets), Selection(only))
     progress = CampaignProgress()
     try:
         found = compare(
-            find_model(options.a), find_model(options.b), dataset, only, options.detector, progress
+            find_model(options.a), find_model(options.b), dataset, options.detector, progress
         )
     except BoardError as bad:
         raise UserError(str(bad)) from None  # this machine is the board

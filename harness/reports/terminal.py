@@ -35,6 +35,8 @@ from harness.verdicts.gates import (
 from harness.verdicts.latency import LatencyReport, StageFigures, ThreeWaySplit
 from harness.verdicts.thresholds import Case
 
+ABSENT_SHOWN = 8  # recordings without a video, by name
+
 
 @dataclass(frozen=True)
 class CaseSummary:
@@ -42,7 +44,7 @@ class CaseSummary:
 
     ``labels`` names the convention of the reference heart rates, ``heart_rate`` the method and
     band of the estimates. A report is None where that benchmark did not run; ``failures`` maps
-    recordings whose replay failed to the reason.
+    recordings whose replay failed to the reason; ``absent`` are those without a video here.
     """
 
     case: Case
@@ -58,6 +60,7 @@ class CaseSummary:
     failures: Mapping[str, str] = field(default_factory=dict)
     fidelity: Fidelity | None = None
     variant: Variant | None = None
+    absent: Sequence[str] = ()
 
 
 def summary(
@@ -173,6 +176,9 @@ def _notes(cases: Sequence[CaseSummary], records: str, deployed_bytes: Mapping[s
         for recording, reason in sorted(one.failures.items()):
             line = f"{one.case}, {recording}: {' '.join(reason.split())}"
             notes.add_row(Text("failed", style="bold red"), Text(line))
+    for name, absent in {one.case.dataset: one.absent for one in cases if one.absent}.items():
+        few = ", ".join(absent[:ABSENT_SHOWN]) + (", ..." if len(absent) > ABSENT_SHOWN else "")
+        notes.add_row("absent", Text(f"{name}: no video of {len(absent)} recordings: {few}"))
     splits = [
         f"{one.case}: {_split(one.latency.split)}; RTF of {_runs(one.latency)}"
         for one in cases

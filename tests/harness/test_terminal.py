@@ -249,3 +249,13 @@ def test_the_forms_fit_80_columns_whole(board):
     assert max(map(len, text.splitlines())) <= 80
     for part in ("2,200,001 B", "FAIL B <= 2200000", "int8-edgetpu", "110.0"):
         assert part in text
+
+
+def test_absent_videos_and_untrusted_labels_are_said():
+    absent = tuple(f"subject{n}" for n in range(1, 13))
+    labels = "hr-row; 2 recordings with unrepaired defects: rppg-bench labels ubfc"
+    one = case_summary(dataset="ubfc", synthetic=False, absent=absent, labels=labels)
+    text = " ".join(render(summary([one], "results", {}), 100).split())
+    assert "absent ubfc: no video of 12 recordings: subject1, subject2," in text
+    assert "subject8, ..." in text
+    assert labels in text
