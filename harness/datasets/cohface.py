@@ -14,9 +14,8 @@ import h5py
 import numpy as np
 
 from harness.datasets.base import Dataset, FloatArray, Recording, Signals, natural_key
-from harness.datasets.parsing import (
+from harness.datasets.reading import (
     even_times,
-    finite,
     folders,
     missing_files,
     missing_subjects,
@@ -47,6 +46,7 @@ class CohfaceDataset(Dataset):
                 subject=subject,
                 video=self.root / subject / session / VIDEO_NAME,
                 conditions={"lighting": lighting, "motion": "still", "device": "webcam"},
+                label_file=self.root / subject / session / LABELS_NAME,
             )
             for subject in self._subjects
             for session, lighting in LIGHTING.items()
@@ -68,11 +68,11 @@ class CohfaceDataset(Dataset):
 
     def absent(self) -> list[str]:
         """Name missing subjects of the 40, videos and label files."""
-        lines = missing_subjects(map(int, self._subjects), SUBJECTS, "")
+        lines = missing_subjects(map(int, self._subjects), SUBJECTS, "{}")
         for subject in self._subjects:
             for session in LIGHTING:
                 files = [self.root / subject / session / name for name in (VIDEO_NAME, LABELS_NAME)]
-                lines += missing_files(f"{subject}/{session}", files, self.root)
+                lines += missing_files(f"{subject}/{session}", files)
         return lines
 
     @cached_property
@@ -96,4 +96,6 @@ def read_pulse(path: Path) -> tuple[FloatArray, float]:
         raise UserError(f"{path}: {PULSE!r} is not a row of numbers; fetch it again")
     if not isinstance(rate, Real) or not 1 <= float(rate) <= 1e5:
         raise UserError(f"{path}: {RATE!r} is {str(rate)[:40]!r}, which is no rate in Hz")
-    return finite(pulse.astype(np.float64), f"{path}: {PULSE!r}"), float(rate)
+    if not np.isfinite(pulse).all():
+        raise UserError(f"{path}: {PULSE!r} holds something that is not a finite number")
+    return pulse.astype(np.float64), float(rate)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.io import loadmat, whosmat
 
-from harness.datasets.parsing import one_line
+from harness.datasets.reading import one_line
 from rppg_core.errors import UserError
 
 Array = npt.NDArray[Any]

@@ -23,9 +23,8 @@ from harness.datasets.base import Dataset, FloatArray, Progress, Recording, Sign
 from harness.datasets.encoding import Frame
 from harness.datasets.lossless import SUFFIX, write_lossless
 from harness.datasets.matlab import read_shapes, read_variables
-from harness.datasets.parsing import (
+from harness.datasets.reading import (
     even_times,
-    finite,
     folders,
     missing_subjects,
     nothing_found,
@@ -69,6 +68,7 @@ class MmpdDataset(Dataset):
         """Take what every dataset takes, and where the copies go if not to the user's cache."""
         super().__init__(*args, **options)
         self._cache = cache or default_root().parent / "mmpd"
+        self._unreadable: dict[str, str] = {}  # why, by id
 
     def recordings(self) -> list[Recording]:
         """List the files; one that cannot be read has no conditions."""
@@ -80,6 +80,7 @@ class MmpdDataset(Dataset):
                 subject=path.parent.name,
                 video=_copy_of(path, self._cache),
                 conditions=self._conditions.get(path.stem, {}),
+                label_file=path,
             )
             for path in self._files
         ]
@@ -98,16 +99,15 @@ class MmpdDataset(Dataset):
         """Name missing subjects of the 33, missing trials, and files that cannot be read."""
         there = {path.stem for path in self._files}
         subjects = sorted({int(path.parent.name[7:]) for path in self._files})
-        lines = missing_subjects(subjects, SUBJECTS, "subject")
+        lines = missing_subjects(subjects, SUBJECTS, "subject{}")
         lines += [
-            f"p{subject}_{trial}: no subject{subject}/p{subject}_{trial}.mat"
+            f"p{subject}_{trial}: not here"
             for subject in subjects
             for trial in TRIALS
             if f"p{subject}_{trial}" not in there
         ]
-        return lines + [
-            f"{path.stem}: unreadable" for path in self._files if path.stem not in self._conditions
-        ]
+        self._conditions  # noqa: B018 - reads the files, which finds those that cannot be
+        return lines + [f"{name}: {why}" for name, why in sorted(self._unreadable.items())]
 
     def prepare(self, progress: Progress | None = None) -> None:
         """Copy the videos that are not yet copied; files that cannot be read are left out."""
@@ -116,6 +116,9 @@ class MmpdDataset(Dataset):
             if not recording.video.exists() and recording.id in self._conditions:
                 try:
                     copy_video(self._file(recording), recording.video)
+                except UserError as error:
+                    self._unreadable[recording.id] = str(error)
+                    continue
                 except OSError as error:
                     raise UserError(
                         f"dataset {self.name}: cannot write into {self._cache} ({error}); "
@@ -145,8 +148,8 @@ class MmpdDataset(Dataset):
         for path in self._files:
             try:
                 found[path.stem] = _conditions(read_trial(path).words)
-            except UserError:
-                continue
+            except UserError as error:
+                self._unreadable[path.stem] = str(error)
         return found
 
 
@@ -165,7 +168,9 @@ def read_trial(path: Path) -> Trial:
             "each"
         )
     words = {name: _word(found[name]) for name in WORDS if name in found}
-    values = finite(ppg.ravel().astype(np.float64), f"{path}: {PPG!r}")
+    values = ppg.ravel().astype(np.float64)
+    if not np.isfinite(values).all():
+        raise UserError(f"{path}: {PPG!r} holds something that is not a finite number")
     return Trial(values, (shape[0], shape[1], shape[2], 3), words)
 
 

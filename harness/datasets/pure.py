@@ -16,15 +16,8 @@ from typing import Any
 import numpy as np
 
 from harness.datasets.base import Dataset, FloatArray, Recording, Signals
-from harness.datasets.parsing import (
-    check_frame_times,
-    finite,
-    folders,
-    missing_subjects,
-    nothing_found,
-    one_line,
-    read_text,
-)
+from harness.datasets.parsing import check_clock, read_label_bytes
+from harness.datasets.reading import folders, missing_subjects, nothing_found, one_line
 from rppg_core.errors import UserError
 
 SUBJECTS = range(1, 11)
@@ -58,6 +51,7 @@ class PureDataset(Dataset):
                 subject=name[:2],
                 video=_images(self.root, name),
                 conditions={"motion": MOTIONS[name[3:]], "lighting": "natural"},
+                label_file=_labels(self.root, name),
             )
             for name in self._names()
         ]
@@ -75,14 +69,14 @@ class PureDataset(Dataset):
     def absent(self) -> list[str]:
         """Name missing subjects of the ten, recordings, images and label files."""
         names = self._names()
-        lines = missing_subjects((int(name[:2]) for name in names), SUBJECTS, "")
+        lines = missing_subjects((int(name[:2]) for name in names), SUBJECTS, "{:02d}")
         for subject in sorted({name[:2] for name in names}):
             for name in (f"{subject}-{motion}" for motion in MOTIONS):
                 if name not in names and name != NEVER_TAKEN:
-                    lines.append(f"{name}: recording not there")
+                    lines.append(f"{name}: not here")
         for name in names:
             if not _has_images(_images(self.root, name)):
-                lines.append(f"{name}: no images in {name}")
+                lines.append(f"{name}: no images")
             if _labels(self.root, name) is None:
                 lines.append(f"{name}: no {name}.json")
         return lines
@@ -101,14 +95,14 @@ class PureDataset(Dataset):
 def read_labels(path: Path) -> Signals:
     """Parse a label file; UserError for anything but times in ns and finite readings."""
     try:
-        content = json.loads(read_text(path))
-    except (ValueError, RecursionError) as error:
+        content = json.loads(read_label_bytes(path))
+    except (ValueError, RecursionError) as error:  # a wrong encoding is a ValueError too
         raise UserError(f"{path}: not JSON ({one_line(error)}); fetch it again") from None
     images_ns = sorted(_time_ns(entry, path) for entry in _entries(content, IMAGES, path))
     # Packets of the sensor may be stored out of turn; each carries its own time.
     samples = sorted(_samples(content, path), key=lambda sample: sample[0])
     frame_times_s = _seconds(images_ns, images_ns[0])
-    check_frame_times(frame_times_s, f"{path}: {IMAGES}")
+    check_clock(frame_times_s, f"{path}: {IMAGES}")
     sample_times_s = _seconds([sample[0] for sample in samples], images_ns[0])
     if sample_times_s[0] > frame_times_s[-1] or sample_times_s[-1] < 0:
         raise UserError(f"{path}: its images and its pulse wave are of different times")
@@ -160,7 +154,10 @@ def _number(value: dict[str, Any], key: str, path: Path) -> float:
 
 
 def _column(values: list[float], path: Path) -> FloatArray:
-    return finite(np.array(values, dtype=np.float64), f"{path}: {SAMPLES}")
+    column = np.array(values, dtype=np.float64)
+    if not np.isfinite(column).all():
+        raise UserError(f"{path}: {SAMPLES} holds something that is not a finite number")
+    return column
 
 
 def _seconds(times_ns: list[int], start_ns: int) -> FloatArray:

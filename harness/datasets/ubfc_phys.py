@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.datasets.base import Dataset, FloatArray, Recording, Signals, natural_key
-from harness.datasets.parsing import (
+from harness.datasets.reading import (
     even_times,
     folders,
     missing_files,
@@ -49,6 +49,7 @@ class UbfcPhysDataset(Dataset):
                 subject=subject,
                 video=self._video(subject, task),
                 conditions=conditions,
+                label_file=self._wave(subject, task),
             )
             for subject in self._subjects
             for task, conditions in TASKS.items()
@@ -70,11 +71,11 @@ class UbfcPhysDataset(Dataset):
 
     def absent(self) -> list[str]:
         """Name missing subjects of the 56, videos and pulse waves."""
-        lines = missing_subjects((int(name[1:]) for name in self._subjects), SUBJECTS, "s")
+        lines = missing_subjects((int(name[1:]) for name in self._subjects), SUBJECTS, "s{}")
         for subject in self._subjects:
             for task in TASKS:
                 files = [self._video(subject, task), self._wave(subject, task)]
-                lines += missing_files(f"{subject}_{task}", files, self.root)
+                lines += missing_files(f"{subject}_{task}", files)
         return lines
 
     def _video(self, subject: str, task: str) -> Path:

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from harness.datasets.base import Dataset, FloatArray, Recording, Signals, natural_key
-from harness.datasets.parsing import (
-    check_frame_times,
+from harness.datasets.parsing import check_clock
+from harness.datasets.reading import (
     even_times,
     folders,
     missing_files,
@@ -93,10 +93,10 @@ class ViplHrV1Dataset(Dataset):
 
     def absent(self) -> list[str]:
         """Name subjects and scenarios not there, and missing files of the sources that are."""
-        lines = missing_subjects((int(name[1:]) for name in self._subjects), SUBJECTS, "p")
+        lines = missing_subjects((int(name[1:]) for name in self._subjects), SUBJECTS, "p{}")
         there = {(source.parts[-3], source.parts[-2][:2]) for source in self._sources}
         lines += [
-            f"{subject}/{scenario}: scenario not there"
+            f"{subject}/{scenario}: not here"
             for subject in self._subjects
             for scenario in SCENARIOS
             if (subject, scenario) not in there
@@ -106,7 +106,7 @@ class ViplHrV1Dataset(Dataset):
             if source.name != PHONE:
                 names.append(TIMES_NAME)
             recording = source.relative_to(self.root).as_posix()
-            lines += missing_files(recording, [source / name for name in names], self.root)
+            lines += missing_files(recording, [source / name for name in names])
         return lines
 
     @cached_property
@@ -133,6 +133,7 @@ def _recording(source: Path, root: Path) -> Recording:
         id=source.relative_to(root).as_posix(),
         subject=subject,
         video=source / VIDEO_NAME,
+        label_file=source / HR_NAME,
         conditions={"device": SOURCES[source.name][0], **SCENARIOS[scenario[:2]]},
     )
 
@@ -146,4 +147,6 @@ def _frame_times_s(folder: Path) -> FloatArray | None:
         return None
     path = folder / TIMES_NAME
     times_ms = read_column(path, None)
-    return check_frame_times((times_ms - times_ms[0]) / 1000, f"{path}")
+    times_s: FloatArray = (times_ms - times_ms[0]) / 1000
+    check_clock(times_s, f"{path}")
+    return times_s

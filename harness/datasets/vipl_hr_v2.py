@@ -12,14 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from harness.datasets.base import Dataset, Recording, Signals, natural_key
-from harness.datasets.parsing import (
-    FRAME_RATE_LIMITS_HZ,
+from harness.datasets.parsing import RATE_LIMITS_HZ, numbers
+from harness.datasets.reading import (
     folders,
     missing_files,
     missing_subjects,
     nothing_found,
-    parse_numbers,
-    read_text,
+    read_lines,
 )
 from rppg_core.errors import UserError
 
@@ -42,6 +41,7 @@ class ViplHrV2Dataset(Dataset):
                 id=f"{subject.name}/{video}",
                 subject=subject.name,
                 video=subject / (video + VIDEO_SUFFIX),
+                label_file=subject / LABELS_NAME,
             )
             for subject in self._subjects
             for video in _videos(subject)
@@ -63,12 +63,12 @@ class ViplHrV2Dataset(Dataset):
     def absent(self) -> list[str]:
         """Name subjects missing between the first and the last, and missing files."""
         there = [int(subject.name) for subject in self._subjects]
-        lines = missing_subjects(there, range(1, max(there, default=0) + 1), "")
+        lines = missing_subjects(there, range(1, max(there, default=0) + 1), "{}")
         for subject in self._subjects:
-            lines += missing_files(subject.name, [subject / LABELS_NAME], self.root)
+            lines += missing_files(subject.name, [subject / LABELS_NAME])
             for video in VIDEOS:
                 file = subject / (video + VIDEO_SUFFIX)
-                lines += missing_files(f"{subject.name}/{video}", [file], self.root)
+                lines += missing_files(f"{subject.name}/{video}", [file])
         return lines
 
     @property
@@ -83,20 +83,18 @@ class ViplHrV2Dataset(Dataset):
 
 def read_gt(path: Path) -> dict[str, tuple[float, float]]:
     """Return (heart rate in bpm, frames a second) of each video in a label file."""
-    lines = [line for line in read_text(path).split("\n") if line.strip()]
-    rows = [[cell.strip() for cell in line.split(",")] for line in lines]
-    if [row[0] for row in rows] != ["", *ROWS]:
+    rows = [[cell.strip() for cell in line.split(b",")] for line in read_lines(path)]
+    if [row[0].decode("ascii", "replace") for row in rows] != ["", *ROWS]:
         raise UserError(f"{path}: rows must begin with '', {ROWS[0]!r} and {ROWS[1]!r}")
-    videos = rows[0][1:]
+    videos = [cell.decode("ascii", "replace") for cell in rows[0][1:]]
     if not videos or len(set(videos)) != len(videos) or not set(videos) <= set(VIDEOS):
         raise UserError(f"{path}: its columns must be {', '.join(VIDEOS)}, each once")
     if {len(row) for row in rows} != {len(rows[0])}:
         raise UserError(f"{path}: rows of different length")
     bpm, rate_hz = (
-        parse_numbers(row[1:], f"{path}: row {name!r}")
-        for name, row in zip(ROWS, rows[1:], strict=True)
+        numbers(row[1:], f"{path}: row {name!r}") for name, row in zip(ROWS, rows[1:], strict=True)
     )
-    low, high = FRAME_RATE_LIMITS_HZ
+    low, high = RATE_LIMITS_HZ
     if not ((low <= rate_hz) & (rate_hz <= high)).all():
         raise UserError(f"{path}: row {ROWS[1]!r} holds something that is no frame rate")
     return dict(zip(videos, zip(bpm.tolist(), rate_hz.tolist(), strict=True), strict=True))
