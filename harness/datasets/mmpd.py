@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -69,6 +69,7 @@ class MmpdDataset(Dataset):
         super().__init__(*args, **options)
         self._cache = cache or default_root().parent / "mmpd"
         self._unreadable: dict[str, str] = {}  # why, by id
+        self._expected: Collection[str] | None = None
 
     def recordings(self) -> list[Recording]:
         """List the files; one that cannot be read has no conditions."""
@@ -109,9 +110,14 @@ class MmpdDataset(Dataset):
         self._conditions  # noqa: B018 - reads the files, which finds those that cannot be
         return lines + [f"{name}: {why}" for name, why in sorted(self._unreadable.items())]
 
+    def expect(self, recordings: Collection[str]) -> None:
+        """Copy no other videos: a minute takes some 100 MB."""
+        self._expected = recordings
+
     def prepare(self, progress: Progress | None = None) -> None:
         """Copy the videos that are not yet copied; files that cannot be read are left out."""
-        recordings = self.recordings()
+        wanted = self._expected
+        recordings = [one for one in self.recordings() if wanted is None or one.id in wanted]
         for ready, recording in enumerate(recordings, 1):
             if not recording.video.exists() and recording.id in self._conditions:
                 try:

@@ -32,15 +32,16 @@ def read_column(path: Path, header: str | None) -> FloatArray:
     A last line without its line end is left out: it may be half of a number.
     """
     text = _text(path)
-    whole, _, _ = text.rpartition(b"\n") if b"\n" in text else text.rpartition(b"\r")
-    lines = _lines(whole, path)
+    lines = _lines(text, path)
     if header is not None:
         if lines[0].strip(b'"') != header.encode():
             raise UserError(f"{path}: starts with {_shown(lines[0])}; a column {header!r} expected")
         lines = lines[1:]
     values = numbers(lines, f"{path}: the column")
+    if not text[-1:].isspace():
+        values = values[:-1]
     if not len(values):
-        raise UserError(f"{path}: no values below {header!r}; fetch it again")
+        raise UserError(f"{path}: no whole line of values; fetch it again")
     return values
 
 

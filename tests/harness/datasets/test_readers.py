@@ -11,6 +11,7 @@ import pytest
 import trees
 from scipy.io import loadmat, savemat
 
+from harness.datasets import open_dataset
 from harness.datasets.cohface import CohfaceDataset
 from harness.datasets.mmpd import MmpdDataset, copy_video
 from harness.datasets.pure import PureDataset
@@ -273,6 +274,27 @@ def test_mmpd_copies_are_lossless_and_made_once(hdf5, dtype, labels_only, tmp_pa
     again = MmpdDataset("it", tmp_path / "set", cache=tmp_path / "cache").recordings()[0]
     assert again.video != recording.video
     assert [p.suffix for p in (tmp_path / "cache").iterdir()] == [".avi"]
+
+
+def test_mmpd_copies_what_was_selected_and_no_more(labels_only, tmp_path, monkeypatch):
+    trees.mmpd(tmp_path / "set", labels_only)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    entry = "{kind: mmpd, root: set, recordings: [p1_1]}"
+    (tmp_path / "datasets.yaml").write_text(f"it: {entry}\n")
+    dataset = open_dataset("it", tmp_path / "datasets.yaml")
+    dataset.prepare()
+    (copy,) = (tmp_path / "cache").rglob("*.*")
+    assert [one.video for one in dataset.recordings()] == [copy]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_every_kind_opens_by_name(kind, labels_only, tmp_path):
+    reader, build, first, _ = FORMATS[kind]
+    build(tmp_path / "set", labels_only, **SMALL[kind])
+    (tmp_path / "datasets.yaml").write_text(f"it: {{kind: {kind}, root: set}}\n")
+    dataset = open_dataset("it", tmp_path / "datasets.yaml")
+    assert type(dataset) is reader
+    assert dataset.recordings()[0].id == first
 
 
 @pytest.mark.parametrize("left", [100, 3000])
