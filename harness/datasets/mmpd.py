@@ -190,8 +190,9 @@ def copy_video(path: Path, target: Path) -> None:
 def _frames(video: npt.NDArray[Any], path: Path) -> Iterator[Frame]:
     factor = _steps_per_unit(video, path)
     for start in range(0, len(video), FRAMES_AT_ONCE):
-        # The file's order has the frames innermost: a block of them is turned at once.
-        block = np.ascontiguousarray(video[start : start + FRAMES_AT_ONCE])
+        # The file has the frames innermost: a block is first taken out, then turned in the cache.
+        block = np.ascontiguousarray(video.T[..., start : start + FRAMES_AT_ONCE])
+        block = np.ascontiguousarray(block.T)
         if factor:
             block = np.rint(block * factor)
         yield from block.astype(np.uint8)

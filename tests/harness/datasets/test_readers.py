@@ -1,7 +1,6 @@
 """Each published dataset, from files as its authors lay them out to a heart rate."""
 
 import json
-import os
 import shutil
 import time
 
@@ -11,6 +10,7 @@ import pytest
 import trees
 from scipy.io import loadmat, savemat
 
+from harness.boards.loopback import LoopbackBoard
 from harness.datasets import open_dataset
 from harness.datasets.cohface import CohfaceDataset
 from harness.datasets.mmpd import MmpdDataset, copy_video
@@ -221,17 +221,45 @@ def test_vipl_v1_phone_has_no_clock_and_the_camera_needs_its_own(opened):
         dataset.signals(camera)
 
 
-@pytest.mark.parametrize("nested", [True, False])
-def test_pure_as_unpacked_or_flat(nested, clip, tmp_path):
-    root = trees.pure(tmp_path, clip.part(70), ("01-01",), nested)
+def test_pure_in_one_folder(clip, tmp_path):
+    root = trees.pure(tmp_path, clip.part(70), ("01-01",), nested=False)
     dataset = PureDataset("it", root)
     (recording,) = dataset.recordings()
-    assert recording.video == (root / "01-01" / "01-01" if nested else root / "01-01")
+    assert recording.video == root / "01-01"
     assert recording.label_file.is_file()
     # The file's clock and the one in the images' names are the same.
     with open_source(recording.video) as source:
         named_s = [frame.time_s for frame in source]
     np.testing.assert_allclose(dataset.signals(recording).frame_times_s, named_s, atol=1e-6)
+
+
+@pytest.mark.board
+def test_a_folder_of_images_is_replayed_over_ssh(clip, tmp_path):
+    dataset = PureDataset("it", trees.pure(tmp_path / "it", clip, ("01-01",)))
+    (recording,) = dataset.recordings()
+    model = tflite_file("tscan-synthetic")[1]
+    with LoopbackBoard(workdir=str(tmp_path / "board")) as board:
+        board.deploy()
+        placed = board.put([model, recording.video])
+        job = {
+            "schema": "rppg-job/1",
+            "recordings": [
+                {
+                    "id": recording.id,
+                    "path": placed.board_paths[recording.video],
+                    "times_s": dataset.labels(recording).frame_times_s.tolist(),
+                }
+            ],
+            "model": {"path": placed.board_paths[model], "name": "tscan-synthetic/float32"},
+            "detector": {"name": "haar", "files": {}},
+            "settings": {},
+            "runtime": board.runtime,
+            "threads": board.threads,
+        }
+        (record,) = board.replay(job, lambda event: None, 120.0).records
+        assert board.put([recording.video]).sent_files == 0
+    assert placed.sent_files == clip.count + 1
+    assert record["result"]["bpm"] == pytest.approx(clip.bpm_at(30), abs=PIPELINE_BPM)
 
 
 def test_pure_in_another_order_is_the_same(opened):
@@ -247,8 +275,10 @@ def test_pure_in_another_order_is_the_same(opened):
         np.testing.assert_array_equal(getattr(before, name), getattr(after, name))
 
 
-@pytest.mark.parametrize("hdf5", [False, True])
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("hdf5", "dtype"),
+    [(False, np.uint8), (False, np.float32), (True, np.uint8), (True, np.float64)],
+)
 def test_mmpd_copies_are_lossless_and_made_once(hdf5, dtype, labels_only, tmp_path):
     path = trees.mmpd_file(
         tmp_path / "set/subject1/p1_0.mat", labels_only, hdf5=hdf5, dtype=dtype, shape=(40, 32)
@@ -338,9 +368,8 @@ def test_three_thousand_recordings_are_listed_without_reading_them(tmp_path, lab
         for scenario in range(1, 10):
             for source in (1, 3, 4):
                 target = tmp_path / f"all/p{subject}/v{scenario}/source{source}"
-                target.mkdir(parents=True)
-                for file in folder.iterdir():
-                    os.link(file, target / file.name)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.symlink_to(folder)
     dataset = ViplHrV1Dataset("it", tmp_path / "all")
     start_s = time.process_time()
     found = dataset.recordings()
