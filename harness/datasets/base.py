@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,6 +65,9 @@ class Dataset(ABC):
 
     def prepare(self, progress: Progress | None = None) -> None:  # noqa: B027 - optional hook
         """Make whatever must exist before a replay; nothing where the videos are given."""
+
+    def expect(self, recordings: Collection[str]) -> None:  # noqa: B027 - optional hook
+        """Be told the ids of what will be replayed, so that `prepare` need make no more."""
 
     @abstractmethod
     def recordings(self) -> list[Recording]:

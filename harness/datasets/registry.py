@@ -12,7 +12,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.datasets.base import Dataset
+from harness.datasets.cohface import CohfaceDataset
 from harness.datasets.folder import DEFAULT_CSV, FolderDataset
+from harness.datasets.mmpd import MmpdDataset
+from harness.datasets.pure import PureDataset
 from harness.datasets.selection import Selection, select
 from harness.datasets.synthetic import (
     DEFAULT_SEED,
@@ -25,6 +28,9 @@ from harness.datasets.synthetic import (
 )
 from harness.datasets.ubfc1 import Ubfc1Dataset
 from harness.datasets.ubfc2 import Ubfc2Dataset
+from harness.datasets.ubfc_phys import UbfcPhysDataset
+from harness.datasets.vipl_hr_v1 import ViplHrV1Dataset
+from harness.datasets.vipl_hr_v2 import ViplHrV2Dataset
 from rppg_core.errors import UserError
 
 SPLIT_MARK = ":"
@@ -110,6 +116,12 @@ READERS: dict[str, type[Dataset]] = {
     for reader in (
         Ubfc1Dataset,
         Ubfc2Dataset,
+        ViplHrV2Dataset,
+        ViplHrV1Dataset,
+        PureDataset,
+        UbfcPhysDataset,
+        CohfaceDataset,
+        MmpdDataset,
     )
 }
 KINDS: dict[str, type[DatasetEntry]] = {
