@@ -97,11 +97,10 @@ class AccuracyReport:
     @cached_property
     def intervals(self) -> Mapping[HeartRateGroup | None, FigureIntervals]:
         """Confidence intervals over subjects: of all recordings under None, and of each group."""
-        groups = {
-            group: intervals([one for one in self.scored if one.group is group])
-            for group in HeartRateGroup
-        }
-        return {None: intervals(self.scored), **groups}
+        found: dict[HeartRateGroup | None, FigureIntervals] = {None: intervals(self.scored)}
+        for group in HeartRateGroup:
+            found[group] = intervals([one for one in self.scored if one.group is group])
+        return found
 
     def worst(self, n: int) -> tuple[Scored, ...]:
         """Return up to ``n`` recordings, the largest absolute error first."""
