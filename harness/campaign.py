@@ -319,7 +319,6 @@ def _campaign(
         "conditions": dict(recording.conditions),
         "reference_bpm": truth.reference_bpm,
         "labels": truth.convention,
-        "video": str(recording.video),
         "truth": truth_block(truth, times_s),
     }
 

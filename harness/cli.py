@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from harness import plot_command
 from harness.bench import Verdicts, summarise
 from harness.boards.errors import BoardError
 from harness.boards.inventory import load_boards
@@ -98,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     add = commands.add_parser("report", help="the tables again, from a run's records")
     add.add_argument("results", type=Path)
     add.set_defaults(command=report)
+    plot_command.add_to(commands)
     return parser
 
 
