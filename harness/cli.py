@@ -8,12 +8,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness import plot_command
+from harness import cli_labels, plot_command
 from harness.bench import Verdicts, summarise
 from harness.boards.errors import BoardError
 from harness.boards.inventory import load_boards
 from harness.campaign import load_cases
-from harness.datasets.registry import load_datasets, open_dataset
+from harness.datasets.registry import open_dataset
 from harness.reports.progress import CampaignProgress
 from harness.reports.terminal import summary
 from harness.verdicts.accuracy import score
@@ -38,26 +38,6 @@ def boards(options: argparse.Namespace) -> int:
     for name, spec in load_boards(options.boards).items():
         print(f"{name:16} {spec.kind}")
     return 0
-
-
-def datasets(options: argparse.Namespace) -> int:
-    """`rppg-bench datasets [NAME]`: the datasets there are, or the recordings of one."""
-    if options.name is None:
-        for name, entry in load_datasets(options.datasets).items():
-            print(f"{name:16} {entry.kind}")
-        return 0
-    dataset = open_dataset(options.name, options.datasets)
-    unusable = 0
-    for recording in dataset.recordings():
-        try:
-            labels = dataset.labels(recording)
-            there = "" if recording.video.exists() else "  (no video here)"
-            state = f"{labels.reference_bpm:6.1f} bpm by {labels.convention}{there}"
-        except UserError as bad:
-            unusable += 1
-            state = f"unusable: {bad}"
-        print(f"{recording.id:24} {state}")
-    return 1 if unusable else 0
 
 
 def render(options: argparse.Namespace) -> int:
@@ -88,10 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     add = commands.add_parser("boards", help="list the boards")
     add.add_argument("--boards", type=Path, default=Path("boards.yaml"), metavar="FILE")
     add.set_defaults(command=boards)
-    add = commands.add_parser("datasets", help="list the datasets, or one's recordings")
-    add.add_argument("name", nargs="?")
-    add.add_argument("--datasets", type=Path, default=Path("datasets.yaml"), metavar="FILE")
-    add.set_defaults(command=datasets)
+    cli_labels.add_commands(commands)
     add = commands.add_parser("render", help="render a synthetic dataset")
     add.add_argument("name", nargs="?", default="synthetic")
     add.add_argument("--datasets", type=Path, default=Path("datasets.yaml"), metavar="FILE")

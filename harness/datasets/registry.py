@@ -1,4 +1,4 @@
-"""datasets.yaml: which datasets there are, by name. A new kind is one entry class and one line."""
+"""datasets.yaml: which datasets there are, by name. A new kind of files is one line."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.datasets.base import Dataset
 from harness.datasets.folder import DEFAULT_CSV, FolderDataset
+from harness.datasets.selection import Selection, select
 from harness.datasets.synthetic import (
     DEFAULT_SEED,
     MAX_SIDE_PX,
@@ -22,31 +23,50 @@ from harness.datasets.synthetic import (
     default_root,
     plan_clips,
 )
-from harness.datasets.ubfc2 import Convention, Ubfc2Dataset
+from harness.datasets.ubfc1 import Ubfc1Dataset
+from harness.datasets.ubfc2 import Ubfc2Dataset
 from rppg_core.errors import UserError
 
+SPLIT_MARK = ":"
 
-class DatasetEntry(BaseModel):
-    """One entry of datasets.yaml."""
+
+class SelectionEntry(BaseModel):
+    """A part of a dataset: recordings that meet every list given here."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    recordings: list[str] = []
+    subjects: list[str] = []
+    conditions: dict[str, str | list[str]] = {}
+
+    def selection(self) -> Selection:
+        """What is meant."""
+        wanted = {
+            name: (values,) if isinstance(values, str) else tuple(values)
+            for name, values in self.conditions.items()
+        }
+        return Selection(tuple(self.recordings), tuple(self.subjects), wanted)
+
+
+class DatasetEntry(SelectionEntry):
+    """One entry of datasets.yaml; `splits` names parts of what its own filters leave."""
+
     kind: str
+    splits: dict[str, SelectionEntry] = {}
 
     @abstractmethod
     def open(self, name: str, folder: Path) -> Dataset:
-        """Make the dataset; a relative root starts at `folder`."""
+        """Make the whole dataset; a relative root starts at `folder`."""
 
 
-class Ubfc2Entry(DatasetEntry):
-    """`labels` chooses the convention of the reference heart rate."""
+class FilesEntry(DatasetEntry):
+    """A published dataset's files; `labels` chooses the convention of the reference heart rate."""
 
-    kind: Literal["ubfc-rppg-2"]
     root: str
-    labels: Convention = "ppg-fft"
+    labels: Literal["ppg-fft", "hr-row", "hr-row-repaired"] | None = None
 
     def open(self, name: str, folder: Path) -> Dataset:
         """Make the reader."""
-        return Ubfc2Dataset(name, _root(self.root, name, folder), self.labels)
+        return READERS[self.kind](name, _root(self.root, name, folder), self.labels)
 
 
 class FolderEntry(DatasetEntry):
@@ -85,8 +105,15 @@ class SyntheticEntry(DatasetEntry):
         return SyntheticDataset(name, root, clips)
 
 
+READERS: dict[str, type[Dataset]] = {
+    reader.kind: reader
+    for reader in (
+        Ubfc1Dataset,
+        Ubfc2Dataset,
+    )
+}
 KINDS: dict[str, type[DatasetEntry]] = {
-    "ubfc-rppg-2": Ubfc2Entry,
+    **dict.fromkeys(READERS, FilesEntry),
     "folder": FolderEntry,
     "synthetic": SyntheticEntry,
 }
@@ -109,11 +136,24 @@ def load_datasets(path: Path) -> dict[str, DatasetEntry]:
 
 
 def open_dataset(name: str, path: Path) -> Dataset:
-    """Make the dataset called `name` in a datasets file; UserError lists the names that exist."""
+    """Make the dataset called `name` in a datasets file; `NAME:SPLIT` is a split of it.
+
+    UserError lists the names that exist.
+    """
     entries = load_datasets(path)
-    if name not in entries:
+    of, _, split = name.partition(SPLIT_MARK)
+    if name in entries:
+        of, split = name, ""
+    elif of not in entries:
         raise UserError(f"no dataset {name!r} in {path}; it has: {', '.join(sorted(entries))}")
-    return entries[name].open(name, path.resolve().parent)
+    entry = entries[of]
+    dataset = select(entry.open(of, path.resolve().parent), entry.selection())
+    if not split:
+        return dataset
+    if split not in entry.splits:
+        known = ", ".join(sorted(entry.splits)) or "none; add it under `splits:`"
+        raise UserError(f"dataset {of} in {path} has no split {split!r}; it has: {known}")
+    return select(dataset, entry.splits[split].selection(), name)
 
 
 def _parse_entry(where: str, body: object) -> DatasetEntry:

@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 
 from harness.datasets import encoding, physiology, portrait, rendering
-from harness.datasets.base import Dataset, Labels, Progress, Recording
+from harness.datasets.base import Dataset, Progress, Recording, Signals
 from harness.datasets.encoding import encode
 from harness.datasets.rendering import FPS, ClipSpec, face_box, render_frames
 from harness.datasets.ubfc2 import (
@@ -78,11 +78,11 @@ class SyntheticDataset(Dataset):
             for clip in self.clips
         ]
 
-    def labels(self, recording: Recording) -> Labels:
-        """Labels of a rendered clip; UserError before `prepare`."""
+    def signals(self, recording: Recording) -> Signals:
+        """What is known of a rendered clip; UserError before `prepare`."""
         if not recording.video.parent.is_dir():
             raise UserError(f"dataset {self.name}: {recording.id} is not rendered; prepare it")
-        return self._files.labels(recording)
+        return self._files.signals(recording)
 
     def missing(self) -> list[ClipSpec]:
         """Clips still to be rendered."""
