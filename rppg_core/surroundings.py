@@ -56,7 +56,8 @@ class Surroundings:
         """As JSON can hold it, one entry a sample.
 
         `luminance` is the face's mean luma, 0 to 1 of full scale as encoded in the video; `speed`
-        the face's motion in its own widths a second, None where there was none to compare with.
+        the face's motion a second, in units of its box's longer side; None where there was nothing to
+        compare with.
         """
         return {
             "time_s": [round(value, 3) for value in self._time_s],
@@ -74,8 +75,8 @@ class Surroundings:
         px = square[2] / SIZE_PX
         across = across * px + _centre(square, 0) - _centre(self._last_square, 0)
         down = down * px + _centre(square, 1) - _centre(self._last_square, 1)
-        widths = float(np.hypot(across, down)) / (square[2] * self._face_share)
-        return widths / (time_s - self._last_s)
+        moved = float(np.hypot(across, down)) / (square[2] * self._face_share)
+        return moved / (time_s - self._last_s)
 
 
 def _centre(square: Square, axis: int) -> float:

@@ -111,19 +111,27 @@ def window_slices(examined: Sequence[Examined]) -> list[WindowSlice]:
 
 
 def condition_slices(examined: Sequence[Examined]) -> list[Slice]:
-    """By each condition that the dataset names, and by its light and motion together."""
+    """By each condition that the dataset names and that differs, and by light and motion together."""
     names = sorted({name for one in examined for name in one.conditions})
     found = []
     for name in names:
-        found += _by(name, examined, _condition(name))
+        found += _several(_by(name, examined, _condition(name), [*LIGHTS, *MOTIONS]))
     light = next((name for name in LIGHT_NAMES if name in names), None)
     if light is not None and MOTION_NAME in names:
-        found += _by(
+        both = _by(
             f"{light} x {MOTION_NAME}",
             examined,
             lambda one: _both(_condition(light)(one), _condition(MOTION_NAME)(one)),
         )
+        # Were one of the two the same throughout, this would say the other again.
+        if len({one.name.rpartition(", ")[0] for one in both}) > 1 and len(both) > 2:
+            found += both
     return found
+
+
+def _several(found: list[Slice]) -> list[Slice]:
+    """The slices, unless all recordings are in one: that says nothing new."""
+    return found if len(found) > 1 else []
 
 
 def _condition(name: str) -> Callable[[Examined], str | None]:
@@ -139,17 +147,18 @@ def measured_slices(examined: Sequence[Examined]) -> list[Slice]:
         lambda one: None if (at := one.surroundings) is None else _both(at.light, at.motion),
         order,
     )
-    return found + _by(
-        "face",
+    faces = _by(
+        "face in view",
         examined,
         lambda one: None if one.surroundings is None else one.surroundings.face,
         ["throughout", "lost for a while"],
     )
+    return found + _several(faces)
 
 
 def duration_slices(examined: Sequence[Examined]) -> list[Slice]:
     """By the length of the recording."""
-    return _by("duration", examined, _duration, [name for _, name in DURATIONS])
+    return _several(_by("duration", examined, _duration, [name for _, name in DURATIONS]))
 
 
 def _duration(one: Examined) -> str | None:
@@ -169,7 +178,7 @@ def _by(
     key: Callable[[Examined], str | None],
     order: Sequence[str] = (),
 ) -> list[Slice]:
-    """A slice for each value of `key`, those in `order` first; none has no slice."""
+    """A slice for each value of `key`, those in `order` first; one without a value is in none."""
     parts: dict[str, list[Examined]] = {}
     for one in examined:
         value = key(one)

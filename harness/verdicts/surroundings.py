@@ -9,8 +9,9 @@ from dataclasses import dataclass
 # not lux: a camera that brightens a dark room shows it as noise instead.
 DARK_BELOW = 0.2
 BRIGHT_FROM = 0.7
-# Face widths a second. Sitting faces measured 0.003 to 0.006, gently moving ones 0.035 and more.
-MOVING_FROM = 0.02
+# Face sizes a second, a face's size being the longer side of the detector's box. Sitting faces
+# measured 0.003 to 0.006, gently moving ones 0.027 and more.
+MOVING_FROM = 0.015
 # With the face missing from a larger share of the frames it counts as lost for a while.
 FACE_LOST_ABOVE = 0.02
 
@@ -20,7 +21,7 @@ MOTIONS = ("still", "moving")
 
 @dataclass(frozen=True)
 class Surroundings:
-    """A recording's mean ``luminance`` (0 to 1) and ``speed`` (face widths a second).
+    """A recording's mean ``luminance`` (0 to 1) and ``speed`` (face sizes a second).
 
     Each is None where it could not be measured. ``face_share`` is that of frames with a face.
     """

@@ -12,12 +12,10 @@ from harness.reports.plots.style import (
     ESTIMATE,
     GROUP_COLOURS,
     GROUP_MARKERS,
-    foot,
+    dress,
     grid,
-    group_legend,
-    head,
+    group_handles,
     label_left,
-    occurring,
     panels,
     provenance,
     short,
@@ -48,10 +46,10 @@ def draw(studies: Sequence[CaseStudy]) -> Figure | None:
     for axes in figure.axes:
         axes.set_ylim(-1.15 * reach or -1.0, 1.15 * reach or 1.0)
         axes.margins(x=0.08)
-    group_legend(figure, occurring(studies))
-    head(figure, "Agreement with the truth (Bland-Altman)", studies)
     limits = f"bias (full line) ± {LIMITS_SD:g} standard deviations (dashed)"
-    foot(figure, [f"{provenance(studies)} Limits of agreement: {limits}."])
+    notes = [f"{provenance(studies)} Limits of agreement: {limits}."]
+    title = "Agreement with the truth (Bland-Altman)"
+    dress(figure, studies, title, notes, group_handles(studies))
     return figure
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.reports.plots.style import (
-    foot,
-    head,
+    dress,
     provenance,
-    short,
+    variant_handles,
     variant_style,
     whiskers_note,
 )
@@ -32,26 +32,32 @@ def draw(studies: Sequence[CaseStudy]) -> Figure | None:
     figure = Figure(figsize=(width_in, 4.3), layout="constrained")
     axes = figure.subplots()
     tops, whiskers = [0.0], False
-    for at, (study, report) in enumerate(zip(studies, reports, strict=True)):
+    for at, report in enumerate(reports):
         colour, _ = variant_style(studies, at)
         left = -WIDTH / 2 + bar * (at + 0.5)
         for place, (group, _) in enumerate(NAMES):
             top = _bar(axes, report, group, place + left, bar, colour)
             whiskers |= report.intervals[group].mae_bpm is not None
             tops.append(top)
-        axes.bar([0], [0], color=colour, label=short(study.case.variant, 24))
     axes.set_xticks(range(len(NAMES)), [_tick(reports, group, name) for group, name in NAMES])
     axes.set_ylabel("mean absolute error (bpm)")
     axes.set_ylim(0, 1.13 * max(tops) or 1.0)
     axes.grid(axis="x", visible=False)
-    figure.legend(loc="outside upper left", ncols=4)
-    head(figure, "Mean absolute error by heart-rate group, before and after lightening", studies)
-    notes = ["Groups by true heart rate in bpm; n: recordings.", whiskers_note(whiskers)]
-    foot(figure, [f"{provenance(studies)} {' '.join(notes)}"])
+    title = "Mean absolute error by heart-rate group, before and after lightening"
+    what = "Groups by true heart rate in bpm; n: recordings."
+    notes = [f"{provenance(studies)} {what} {whiskers_note(whiskers)}"]
+    dress(figure, studies, title, notes, variant_handles(studies, bars=True))
     return figure
 
 
-def _bar(axes, report: AccuracyReport, group, at: float, width: float, colour: str) -> float:  # type: ignore[no-untyped-def]
+def _bar(
+    axes: Axes,
+    report: AccuracyReport,
+    group: HeartRateGroup | None,
+    at: float,
+    width: float,
+    colour: str,
+) -> float:
     """Draw one bar with whisker and value; returns how high it reaches."""
     figures = report.overall if group is None else report.groups[group]
     if figures.mae_bpm is None:
@@ -64,10 +70,10 @@ def _bar(axes, report: AccuracyReport, group, at: float, width: float, colour: s
         axes.vlines(at, interval.low, interval.high, color="#000000", linewidth=1.1)
         axes.plot([at, at], [interval.low, interval.high], "_", color="#000000", markersize=5)
         top = max(top, interval.high)
-    text = axes.annotate(
-        f"{mae:.2f}", (at, top), (0, 2), textcoords="offset points", ha="center", va="bottom"
-    )
-    text.set_fontsize(8 if width > 0.15 else 6.5)
+    axes.annotate(
+        f"{mae:.2f}", (at, top), (0, 2), textcoords="offset points", ha="center", va="bottom",
+        fontsize=8 if width > 0.15 else 6.5,
+    )  # fmt: skip
     return top
 
 

@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from harness.reports.plots.style import foot, grid, head, label_left, panels, provenance, short
+from harness.reports.plots.style import dress, grid, label_left, panels, provenance, short
 from harness.verdicts.examined import CaseStudy, Examined, measured_slices
 from harness.verdicts.surroundings import BRIGHT_FROM, DARK_BELOW, LIGHTS, MOTIONS, MOVING_FROM
 
-SLOWEST = 0.001  # face widths a second; slower is drawn here
+SLOWEST = 0.001  # face sizes a second; slower is drawn here
 ERROR_LIMITS_BPM = (0.1, 30.0)
 # Where the figures of a class of light stand: at its upper edge.
 TOP_OF = {"dark": DARK_BELOW - 0.01, "normal": BRIGHT_FROM - 0.01, "bright": 0.99}
@@ -43,16 +43,16 @@ def draw(studies: Sequence[CaseStudy]) -> Figure | None:
         )
         _regions(axes, study)
         axes.set_title(short(study.case.variant, 24))
-        axes.set_xlabel("motion (face widths / s)")
+        axes.set_xlabel("motion (face sizes / s)")
         label_left(axes, "luminance of the face (of full scale)")
     figure.colorbar(points, ax=axes_of, label="absolute error (bpm)", format="{x:g}", pad=0.02)
-    head(figure, "Error by measured light and motion", studies)
     note = (
         f"Limits: dark below {DARK_BELOW:g}, bright from {BRIGHT_FROM:g} of full scale; moving "
-        f"from {MOVING_FROM:g} face widths a second. In the corners: MAE in bpm. Crosses: no "
+        f"from {MOVING_FROM:g} face sizes a second. In the corners: MAE in bpm. Crosses: no "
         "heart rate."
     )
-    foot(figure, [f"{provenance(studies)} {note}"])
+    title = "Error by measured light and motion"
+    dress(figure, studies, title, [f"{provenance(studies)} {note}"])
     return figure
 
 

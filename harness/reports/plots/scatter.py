@@ -12,12 +12,10 @@ from harness.reports.plots.style import (
     FAINT,
     GROUP_COLOURS,
     GROUP_MARKERS,
-    foot,
+    dress,
     grid,
-    group_legend,
-    head,
+    group_handles,
     label_left,
-    occurring,
     panels,
     provenance,
     short,
@@ -51,9 +49,9 @@ def draw(studies: Sequence[CaseStudy]) -> Figure | None:
         axes.set_title(f"{short(study.case.variant, 20)}: n = {found.n}{r}")
         label_left(axes, "estimated heart rate (bpm)")
         axes.set_xlabel("true heart rate (bpm)")
-    group_legend(figure, occurring(studies))
-    head(figure, "Heart rate of each recording against the truth", studies)
-    foot(figure, [f"{provenance(studies)} Line: equal; grey: within {NEAR_BPM:g} bpm."])
+    notes = [f"{provenance(studies)} Line: equal; grey: within {NEAR_BPM:g} bpm."]
+    title = "Heart rate of each recording against the truth"
+    dress(figure, studies, title, notes, group_handles(studies))
     return figure
 
 

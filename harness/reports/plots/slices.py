@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.reports.plots.style import (
-    foot,
-    head,
+    dress,
     provenance,
     short,
+    variant_handles,
     variant_style,
     whiskers_note,
 )
@@ -23,8 +23,10 @@ from harness.verdicts.examined import (
     measured_slices,
     window_slices,
 )
+from harness.verdicts.windows import PLANS
 
-ROW_IN = 0.3  # for each variant of each row a little more
+ROW_IN, VARIANT_IN = 0.14, 0.08  # a row's height, and what each variant adds to it
+WINDOWS = {plan.name for plan in PLANS}
 Row = tuple[str, str]  # the condition and its value
 
 
@@ -35,7 +37,8 @@ def draw(studies: Sequence[CaseStudy]) -> Figure | None:
     if not any(one.figures.n for table in tables for one in table.values()):
         return None
     places = _places(rows)
-    height_in = 1.9 + ROW_IN * (1 + 0.25 * (len(studies) - 1)) * (max(places.values()) + 1)
+    row_in = ROW_IN + VARIANT_IN * len(studies)
+    height_in = 1.7 + row_in * (max(places.values()) + 1)
     figure = Figure(figsize=(7.2, height_in), layout="constrained")
     axes = figure.subplots()
     whiskers = False
@@ -43,14 +46,12 @@ def draw(studies: Sequence[CaseStudy]) -> Figure | None:
         shift = 0.6 * ((at + 0.5) / len(studies) - 0.5)
         for key, one in table.items():
             whiskers |= _point(axes, one, places[key] + shift, variant_style(studies, at))
-        colour, marker = variant_style(studies, at)
-        axes.plot([], [], marker, color=colour, label=short(study.case.variant, 24))
     _label(axes, rows, places, tables)
     axes.set_xlabel("mean absolute error (bpm)")
-    figure.legend(loc="outside upper left", ncols=4, handletextpad=0.2)
-    head(figure, "Mean absolute error by condition", studies)
-    notes = "Light, motion: measured on the face; n: recordings, or windows, with a heart rate."
-    foot(figure, [f"{provenance(studies)} {notes} {whiskers_note(whiskers)}"])
+    what = "n: recordings, or windows, with a heart rate."
+    notes = [f"{provenance(studies)} {what} {whiskers_note(whiskers)}"]
+    handles = variant_handles(studies, bars=False)
+    dress(figure, studies, "Mean absolute error by condition", notes, handles)
     return figure
 
 
@@ -91,7 +92,8 @@ def _label(
     for by, name in rows:
         counts = [table[by, name].figures.n for table in tables if (by, name) in table]
         n = str(counts[0]) if len(set(counts)) == 1 else f"{min(counts)} to {max(counts)}"
-        texts.append(f"{short(name, 30)}  (n = {n})")
+        unit = " windows" if name in WINDOWS else ""
+        texts.append(f"{short(name, 30)}  (n = {n}{unit})")
     axes.set_yticks(list(places.values()), texts)
     last = ""
     for (by, _), at in places.items():

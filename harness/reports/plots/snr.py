@@ -10,12 +10,10 @@ from harness.reports.plots.style import (
     FAINT,
     GROUP_COLOURS,
     GROUP_MARKERS,
-    foot,
+    dress,
     grid,
-    group_legend,
-    head,
+    group_handles,
     label_left,
-    occurring,
     panels,
     provenance,
     short,
@@ -55,10 +53,9 @@ def draw(studies: Sequence[CaseStudy]) -> Figure | None:
         label_left(axes, "absolute error (bpm)")
         axes.set_xlabel("SNR (dB)")
         axes.set_ylim(bottom=0.8 * FLOOR_BPM)
-    group_legend(figure, occurring(studies))
-    head(figure, "Error against signal-to-noise ratio", studies)
     notes = f"Grey: windows of {SHORTEST}. Errors below {FLOOR_BPM:g} bpm are drawn there."
-    foot(figure, [f"{provenance(studies)} {notes}"])
+    title = "Error against signal-to-noise ratio"
+    dress(figure, studies, title, [f"{provenance(studies)} {notes}"], group_handles(studies))
     return figure
 
 

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from harness.verdicts.accuracy import HeartRateGroup
 from harness.verdicts.examined import CaseStudy
@@ -39,6 +41,10 @@ TRUTH, ESTIMATE, FAINT = "#000000", "#D55E00", "#999999"
 PANEL_IN = 3.3  # side of a square panel
 COLUMNS = 3
 DPI = 150
+# Room around the panels, and about how many letters go on a line an inch wide.
+EDGE_IN, TITLE_LINE_IN, LEGEND_LINE_IN, NOTE_LINE_IN = 0.08, 0.18, 0.2, 0.13
+TITLE_PER_IN, NOTE_PER_IN = 13, 17.5
+LEGEND_ENTRY_IN = 1.7
 NAME_LENGTH = 42  # a longer name is cut in the middle
 STEM_LENGTH = 80
 
@@ -105,22 +111,48 @@ def label_left(axes: Axes, text: str) -> None:
         axes.set_ylabel(text)
 
 
-def head(figure: Figure, title: str, studies: Sequence[CaseStudy]) -> None:
-    """The title: what is shown, of which dataset, on which board."""
-    case, synthetic = studies[0].case, any(one.synthetic for one in studies)
+def dress(
+    figure: Figure,
+    studies: Sequence[CaseStudy],
+    title: str,
+    notes: Sequence[str],
+    handles: Sequence[Artist] = (),
+) -> None:
+    """Put title and legend above, small notes below, and leave the rest to the panels.
+
+    The title names the dataset and the board, and says where no person was measured.
+    """
+    width_in, height_in = figure.get_size_inches()
+    case = studies[0].case
     what = f"{short(case.dataset)}, on {short(case.board)}"
-    if synthetic:
-        what += " — SYNTHETIC: rendered clips, no person"
-    width = int(figure.get_figwidth() * 13)
-    lines = [*textwrap.wrap(title, width), *textwrap.wrap(what, width)]
-    figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=10.5)
+    if any(one.synthetic for one in studies):
+        what += ". SYNTHETIC: rendered clips, no person"
+    above = [*_wrapped(title, width_in * TITLE_PER_IN), *_wrapped(what, width_in * TITLE_PER_IN)]
+    below = [line for note in notes for line in _wrapped(note, width_in * NOTE_PER_IN)]
+    top_in, bottom_in = EDGE_IN + TITLE_LINE_IN * len(above), EDGE_IN + NOTE_LINE_IN * len(below)
+    figure.text(
+        EDGE_IN / width_in, 1 - EDGE_IN / height_in, "\n".join(above),
+        ha="left", va="top", fontsize=10.5, linespacing=1.2,
+    )  # fmt: skip
+    figure.text(
+        EDGE_IN / width_in, EDGE_IN / height_in, "\n".join(below),
+        ha="left", va="bottom", fontsize=7.5, color="#444444", linespacing=1.2,
+    )  # fmt: skip
+    if handles:
+        columns = max(1, int((width_in - 0.2) / LEGEND_ENTRY_IN))
+        figure.legend(
+            handles=list(handles), ncols=columns, loc="upper left", handletextpad=0.3,
+            borderaxespad=0, bbox_to_anchor=(EDGE_IN / width_in, 1 - (top_in + 0.05) / height_in),
+        )  # fmt: skip
+        top_in += 0.1 + LEGEND_LINE_IN * -(-len(handles) // columns)
+    room = (0, bottom_in / height_in, 1, 1 - (top_in + bottom_in) / height_in)
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.set(rect=room)
 
 
-def foot(figure: Figure, notes: Sequence[str]) -> None:
-    """Small lines below: what the figures hold for."""
-    width = int(figure.get_figwidth() * 17)
-    lines = [line for note in notes for line in textwrap.wrap(note, width)]
-    figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=7.5, color="#444444")
+def _wrapped(text: str, width: float) -> list[str]:
+    return textwrap.wrap(text, int(width))
 
 
 def provenance(studies: Sequence[CaseStudy]) -> str:
@@ -148,23 +180,29 @@ def whiskers_note(shown: bool) -> str:
     return f"No intervals: fewer than {MIN_SUBJECTS} subjects."
 
 
-def group_legend(figure: Figure, groups: Sequence[HeartRateGroup]) -> None:
-    """The groups that occur, above the panels."""
-    handles = [
-        Line2D(
-            [], [], linestyle="", marker=GROUP_MARKERS[g], color=GROUP_COLOURS[g],
-            label=GROUP_LIMITS[g],
-        )
-        for g in groups
-    ]  # fmt: skip
-    if handles:
-        figure.legend(handles=handles, loc="outside upper left", ncols=3, handletextpad=0.2)
-
-
-def occurring(studies: Sequence[CaseStudy]) -> list[HeartRateGroup]:
-    """The groups that a scored recording belongs to."""
+def group_handles(studies: Sequence[CaseStudy]) -> list[Artist]:
+    """Legend entries for the groups that a scored recording belongs to."""
     found = {row.group for one in studies for row in one.scored}
-    return [group for group in HeartRateGroup if group in found]
+    return [
+        Line2D(
+            [], [], linestyle="", marker=GROUP_MARKERS[group], color=GROUP_COLOURS[group],
+            label=GROUP_LIMITS[group],
+        )
+        for group in HeartRateGroup
+        if group in found
+    ]  # fmt: skip
+
+
+def variant_handles(studies: Sequence[CaseStudy], bars: bool) -> list[Artist]:
+    """Legend entries for the variants."""
+    found: list[Artist] = []
+    for at, study in enumerate(studies):
+        (colour, marker), name = variant_style(studies, at), short(study.case.variant, 24)
+        if bars:
+            found.append(Patch(color=colour, label=name))
+        else:
+            found.append(Line2D([], [], linestyle="", marker=marker, color=colour, label=name))
+    return found
 
 
 def short(name: str, most: int = NAME_LENGTH) -> str:

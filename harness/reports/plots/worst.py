@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from harness.reports.pictures import Picture, PictureOf
-from harness.reports.plots.style import ESTIMATE, TRUTH, foot, head, provenance, short
+from harness.reports.plots.style import ESTIMATE, TRUTH, dress, provenance, short
 from harness.verdicts.examined import CaseStudy, Examined
 from rppg_core.postprocess import spectrum
 
@@ -38,9 +38,12 @@ def draw(study: CaseStudy, picture_of: PictureOf) -> Figure | None:
         _spectrum(cells[-1], one)
     table[-1][-2].set_xlabel("time (s)")
     table[-1][-1].set_xlabel("rate (bpm)")
-    head(figure, f"The {len(rows)} largest errors of {short(study.case.variant, 24)}", [study])
-    notes = [f"{provenance([study])} Spectrum: black the truth, orange the estimate, grey no band."]
-    foot(figure, notes + _failures(study.examined))
+    title = f"The {len(rows)} largest errors of {short(study.case.variant, 24)}"
+    what = (
+        "Spectrum: dashed the truth, orange the estimate, grey outside the band. Light: of full "
+        "scale; motion: face sizes a second."
+    )
+    dress(figure, [study], title, [f"{provenance([study])} {what}", *_failures(study.examined)])
     return figure
 
 
@@ -73,14 +76,6 @@ def _pulse(axes: Axes, one: Examined) -> None:
         f"({found.error_bpm:+.1f} bpm)",
         fontsize=8.5,
     )
-    around = one.surroundings
-    if around is not None and around.luminance is not None:
-        speed = "" if around.speed is None else f", {around.speed:.3f} face widths/s"
-        text = f"SNR {found.snr_db:.1f} dB; luminance {around.luminance:.2f}{speed}"
-        axes.annotate(
-            text, (0.995, 0.02), xycoords="axes fraction", ha="right", va="bottom", fontsize=7,
-            color="#333333", bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1},
-        )  # fmt: skip
 
 
 def _spectrum(axes: Axes, one: Examined) -> None:
@@ -93,12 +88,18 @@ def _spectrum(axes: Axes, one: Examined) -> None:
     bpm = 60 * frequency
     shown = (bpm >= left) & (bpm <= right)
     axes.plot(bpm[shown], power[shown] / max(power[shown].max(), 1e-300), color="#33507A")
-    axes.axvline(true, color=TRUTH, linewidth=1.1, linestyle=(0, (4, 2)))
-    axes.axvline(found, color=ESTIMATE, linewidth=1.1)
+    axes.axvline(found, color=ESTIMATE, linewidth=2.2)
+    axes.axvline(true, color=TRUTH, linewidth=1.1, linestyle=(0, (3, 2)))
     for outside in ((left, low), (high, right)):
         axes.axvspan(*outside, color="#EEEEEE", linewidth=0)
     axes.set(xlim=(left, right), ylim=(0, 1.08))
     axes.set_yticks([])
+    about, around = [f"SNR {one.scored.snr_db:.1f} dB"], one.surroundings
+    if around is not None and around.luminance is not None:
+        about.append(f"light {around.luminance:.2f}")
+    if around is not None and around.speed is not None:
+        about.append(f"motion {around.speed:.3f}")
+    axes.set_title(", ".join(about), fontsize=8)
 
 
 def _failures(examined: Sequence[Examined]) -> list[str]:
