@@ -319,7 +319,7 @@ def _campaign(
         "conditions": dict(recording.conditions),
         "reference_bpm": truth.reference_bpm,
         "labels": truth.convention,
-        "truth": truth_block(dataset.signals(recording), truth, times_s),
+        "truth": truth_block(dataset.signals(recording), truth.convention, times_s),
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.datasets.base import FloatArray, Labels, Signals
+from harness.datasets.base import FloatArray, Signals
 from harness.datasets.conventions import HR_ROW, HR_ROW_REPAIRED, PPG_FFT, reference_bpm
 from harness.datasets.repair import repair_heart_rate
 from harness.verdicts.windows import PLANS, Span, spans
@@ -17,15 +17,15 @@ from rppg_core.errors import UserError
 LEAST_COVERED = 0.8
 
 
-def truth_block(signals: Signals, truth: Labels, times_s: FloatArray) -> dict[str, Any]:
+def truth_block(signals: Signals, convention: str, times_s: FloatArray) -> dict[str, Any]:
     """What the labels say of a recording whose frames were shown at `times_s` (frames,).
 
-    `windows` are rows of (start_s, end_s, bpm or None) for each window plan, by the convention of
-    `truth`; None where its signal has no times. `pulse` is the true wave at the frames' times, or
+    `windows` are rows of (start_s, end_s, bpm or None) for each window plan, by
+    `convention`; None where its signal has no times. `pulse` is the true wave at the frames' times, or
     None.
     """
     return {
-        "windows": _windows(signals, truth.convention, times_s),
+        "windows": _windows(signals, convention, times_s),
         "pulse": _pulse(signals, times_s),
     }
 

@@ -56,8 +56,8 @@ class Surroundings:
         """As JSON can hold it, one entry a sample.
 
         `luminance` is the face's mean luma, 0 to 1 of full scale as encoded in the video; `speed`
-        the face's motion a second, in units of its box's longer side; None where there was nothing to
-        compare with.
+        how far the face moves in a second, its box's longer side being 1; None where there was no
+        sample before to compare with.
         """
         return {
             "time_s": [round(value, 3) for value in self._time_s],

@@ -111,7 +111,7 @@ def window_slices(examined: Sequence[Examined]) -> list[WindowSlice]:
 
 
 def condition_slices(examined: Sequence[Examined]) -> list[Slice]:
-    """By each condition that the dataset names and that differs, and by light and motion together."""
+    """By each condition that differs within the dataset, and by its light and motion together."""
     names = sorted({name for one in examined for name in one.conditions})
     found = []
     for name in names:

@@ -42,7 +42,7 @@ def draw(studies: Sequence[CaseStudy]) -> Figure | None:
     figure = Figure(figsize=(7.2, height_in), layout="constrained")
     axes = figure.subplots()
     whiskers = False
-    for at, (study, table) in enumerate(zip(studies, tables, strict=True)):
+    for at, table in enumerate(tables):
         shift = 0.6 * ((at + 0.5) / len(studies) - 0.5)
         for key, one in table.items():
             whiskers |= _point(axes, one, places[key] + shift, variant_style(studies, at))

@@ -14,6 +14,7 @@ import matplotlib as mpl
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
@@ -147,7 +148,7 @@ def dress(
         top_in += 0.1 + LEGEND_LINE_IN * -(-len(handles) // columns)
     room = (0, bottom_in / height_in, 1, 1 - (top_in + bottom_in) / height_in)
     engine = figure.get_layout_engine()
-    if engine is not None:
+    if isinstance(engine, ConstrainedLayoutEngine):
         engine.set(rect=room)
 
 
