@@ -20,9 +20,8 @@ LEAST_COVERED = 0.8
 def truth_block(signals: Signals, convention: str, times_s: FloatArray) -> dict[str, Any]:
     """What the labels say of a recording whose frames were shown at `times_s` (frames,).
 
-    `windows` are rows of (start_s, end_s, bpm or None) for each window plan, by
-    `convention`; None where its signal has no times. `pulse` is the true wave at the frames' times, or
-    None.
+    `windows` are rows of (start_s, end_s, bpm or None) for each window plan, by `convention`; None
+    where its signal has no times. `pulse` is the true wave at the frames' times, or None.
     """
     return {
         "windows": _windows(signals, convention, times_s),

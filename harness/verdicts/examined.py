@@ -23,6 +23,7 @@ DURATIONS = ((30.0, "below 30 s"), (60.0, "30 to 60 s"), (float("inf"), "60 s an
 # Conditions of these names are crossed, as the paper does for dark clips with much motion.
 LIGHT_NAMES = ("lighting", "light", "illumination")
 MOTION_NAME = "motion"
+CROSSED = [f"{light}, {motion}" for light in LIGHTS for motion in MOTIONS]
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +123,7 @@ def condition_slices(examined: Sequence[Examined]) -> list[Slice]:
             f"{light} x {MOTION_NAME}",
             examined,
             lambda one: _both(_condition(light)(one), _condition(MOTION_NAME)(one)),
+            CROSSED,
         )
         # Were one of the two the same throughout, this would say the other again.
         if len({one.name.rpartition(", ")[0] for one in both}) > 1 and len(both) > 2:
@@ -140,12 +142,11 @@ def _condition(name: str) -> Callable[[Examined], str | None]:
 
 def measured_slices(examined: Sequence[Examined]) -> list[Slice]:
     """By measured light and motion together, and by whether the face was there throughout."""
-    order = [f"{light}, {motion}" for light in LIGHTS for motion in MOTIONS]
     found = _by(
         "measured light, motion",
         examined,
         lambda one: None if (at := one.surroundings) is None else _both(at.light, at.motion),
-        order,
+        CROSSED,
     )
     faces = _by(
         "face in view",

@@ -14,8 +14,9 @@ from harness.verdicts.surroundings import BRIGHT_FROM, DARK_BELOW, LIGHTS, MOTIO
 
 SLOWEST = 0.001  # face sizes a second; slower is drawn here
 ERROR_LIMITS_BPM = (0.1, 30.0)
-# Where the figures of a class of light stand: at its upper edge.
-TOP_OF = {"dark": DARK_BELOW - 0.01, "normal": BRIGHT_FROM - 0.01, "bright": 0.99}
+# Where the figures of a class of light stand: clear of most points, those of the dark below it.
+TOP_OF = {"dark": -0.01, "normal": BRIGHT_FROM - 0.01, "bright": 1.0}
+BOTTOM, TOP = -0.15, 1.02
 
 
 def draw(studies: Sequence[CaseStudy]) -> Figure | None:
@@ -48,7 +49,7 @@ def draw(studies: Sequence[CaseStudy]) -> Figure | None:
     figure.colorbar(points, ax=axes_of, label="absolute error (bpm)", format="{x:g}", pad=0.02)
     note = (
         f"Limits: dark below {DARK_BELOW:g}, bright from {BRIGHT_FROM:g} of full scale; moving "
-        f"from {MOVING_FROM:g} face sizes a second. In the corners: MAE in bpm. Crosses: no "
+        f"from {MOVING_FROM:g} face sizes a second. Figures: MAE in bpm. Crosses: no "
         "heart rate."
     )
     title = "Error by measured light and motion"
@@ -67,7 +68,8 @@ def _regions(axes: Axes, study: CaseStudy) -> None:
     """The limits between the classes, and in each that occurs its mean error."""
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.set_ylim(0, 1)
+    axes.set_ylim(BOTTOM, TOP)
+    axes.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
     axes.set_xlim(SLOWEST * 0.8, max(axes.get_xlim()[1], 0.4))
     for limit in (DARK_BELOW, BRIGHT_FROM):
         axes.axhline(limit, color="#777777", linewidth=0.8, linestyle=(0, (3, 2)))

@@ -35,7 +35,7 @@ def draw(studies: Sequence[CaseStudy]) -> Figure | None:
     if not rates:
         return None
     low, high = min(rates) - MARGIN_BPM, max(rates) + MARGIN_BPM
-    figure = panels(len(studies))
+    figure = panels(len(studies), height_in=3.5)
     for axes, study in zip(grid(figure, len(studies)), studies, strict=True):
         axes.fill_between(
             [low, high], [low - NEAR_BPM, high - NEAR_BPM], [low + NEAR_BPM, high + NEAR_BPM],
@@ -43,7 +43,7 @@ def draw(studies: Sequence[CaseStudy]) -> Figure | None:
         )  # fmt: skip
         axes.plot([low, high], [low, high], color=FAINT, linewidth=0.9, zorder=1)
         _points(axes, study)
-        axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
+        axes.set(xlim=(low, high), ylim=(low, high), box_aspect=1)
         found = figures(study.scored)
         r = "" if found.pearson_r is None else f", r = {found.pearson_r:.3f}"
         axes.set_title(f"{short(study.case.variant, 20)}: n = {found.n}{r}")
