@@ -14,6 +14,8 @@ from harness.boards.errors import BoardError
 from harness.boards.inventory import load_boards
 from harness.campaign import load_cases
 from harness.datasets.registry import open_dataset
+from harness.examine import study
+from harness.reports.accuracy_tables import accuracy_tables
 from harness.reports.progress import CampaignProgress
 from harness.reports.terminal import summary
 from harness.verdicts.accuracy import score
@@ -53,12 +55,13 @@ def render(options: argparse.Namespace) -> int:
 
 
 def report(options: argparse.Namespace) -> int:
-    """`rppg-bench report RESULTS`: both tables again, from the records of a run alone."""
-    held = []
-    for run in load_cases(options.results):
+    """`rppg-bench report RESULTS`: the tables again and more, from the records of a run alone."""
+    held, runs = [], load_cases(options.results)
+    for run in runs:
         held.append(Verdicts(run, accuracy=score(run.scored), latency=measure(run.times)))
     tables = summary([summarise(one) for one in held], str(options.results), {})
     Console(highlight=False).print(tables)
+    Console(highlight=False).print(accuracy_tables([study(run) for run in runs]))
     return 0
 
 
