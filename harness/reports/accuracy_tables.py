@@ -22,6 +22,7 @@ from harness.verdicts.examined import (
     window_slices,
 )
 from harness.verdicts.surroundings import BRIGHT_FROM, DARK_BELOW, MOVING_FROM
+from harness.verdicts.waveform import WaveformError
 from harness.verdicts.windows import WHOLE
 
 NOTHING = "-"
@@ -32,12 +33,12 @@ LIMITS_NOTE = (
 
 
 def accuracy_tables(studies: Sequence[CaseStudy]) -> RenderableType:
-    """One table for each case, and what it stands on; nothing for a case without recordings."""
+    """One table for each case with what it stands on, and below them what holds for all."""
     parts: list[RenderableType] = []
     for study in studies:
         if study.examined:
             parts += [_table(study), _notes(study), ""]
-    return Group(*parts)
+    return Group(*parts, _shared_notes(studies)) if parts else Group()
 
 
 def _table(study: CaseStudy) -> Table:
@@ -91,39 +92,37 @@ def _add(table: Table, slices: Iterable[Slice]) -> None:
 
 
 def _notes(study: CaseStudy) -> Table:
-    notes = Table.grid(padding=(0, 2, 0, 0))
-    notes.add_column(style="bold", no_wrap=True)
-    notes.add_column(overflow="fold")
-    slices = window_slices(study.examined)
-    if any(one.intervals.mae_bpm is not None for one in slices):
-        notes.add_row("intervals", INTERVALS_NOTE)
-    else:
-        subjects = slices[0].intervals.subjects
-        notes.add_row("intervals", f"none: {subjects} subjects; {INTERVALS_NOTE}")
+    notes, slices = _names_and_texts(), window_slices(study.examined)
+    notes.add_row("subjects", str(len({one.subject for one in study.scored})))
     notes.add_row("truth", Text(study.conventions))
     for one in slices:
         if one.name != WHOLE:
             notes.add_row("", _truth(one))
-    if any(one.failed for one in slices):
-        notes.add_row("none", "recordings or windows that gave no heart rate, and so no error")
     limits = agreement(study.scored)
     if limits.low_bpm is not None and limits.bias_bpm is not None:
         text = f"bias {limits.bias_bpm:+.2f} bpm, limits {limits.low_bpm:+.2f} to "
         notes.add_row("agreement", f"{text}{limits.high_bpm:+.2f} (Bland-Altman)")
     waves = [one.waveform for one in study.examined if one.waveform is not None]
     if waves:
-        notes.add_row(
-            "pulse wave",
-            _waves(
-                [w.correlation for w in waves],
-                [w.phase_error_deg for w in waves],
-                [w.lag_s for w in waves],
-            ),
-        )
-    if any(one.surroundings is not None for one in study.examined):
-        notes.add_row("measured", LIMITS_NOTE)
-    else:
-        notes.add_row("measured", "nothing: these records are older than light and motion in them")
+        notes.add_row("pulse wave", _waves(waves))
+    if not any(one.surroundings is not None for one in study.examined):
+        notes.add_row("measured", "nothing: records of before light and motion were kept")
+    return notes
+
+
+def _shared_notes(studies: Sequence[CaseStudy]) -> Table:
+    notes = _names_and_texts()
+    notes.add_row("below", f"each figure its interval: {INTERVALS_NOTE}")
+    if any(one.failed for study in studies for one in window_slices(study.examined)):
+        notes.add_row("none", "recordings or windows that gave no heart rate, and so no error")
+    notes.add_row("measured", LIMITS_NOTE)
+    return notes
+
+
+def _names_and_texts() -> Table:
+    notes = Table.grid(padding=(0, 2, 0, 0))
+    notes.add_column(style="bold", no_wrap=True, min_width=10)
+    notes.add_column(overflow="fold")
     return notes
 
 
@@ -137,11 +136,13 @@ def _truth(one: WindowSlice) -> str:
     return ", ".join(parts)
 
 
-def _waves(r: Sequence[float], phase_deg: Sequence[float], lag_s: Sequence[float]) -> str:
+def _waves(waves: Sequence[WaveformError]) -> str:
+    likeness = float(np.mean([one.correlation for one in waves]))
+    lag_ms = 1000 * float(np.median([one.lag_s for one in waves]))
+    apart = float(np.mean([one.phase_error_deg for one in waves]))
     return (
-        f"correlation with the true one {np.mean(r):.3f} at the best lag (median "
-        f"{1000 * float(np.median(lag_s)):+.0f} ms), phase error {np.mean(phase_deg):.0f} degrees; "
-        f"means of {len(r)} recordings"
+        f"correlation with the true one {likeness:.3f} at the best lag (median {lag_ms:+.0f} ms), "
+        f"phase error {apart:.0f} degrees; means of {len(waves)} recordings"
     )
 
 
