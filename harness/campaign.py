@@ -22,6 +22,7 @@ from harness.verdicts.accuracy import Scored
 from harness.verdicts.fidelity import FidelityReport, Pair
 from harness.verdicts.latency import RunTimes, StageTimes
 from harness.verdicts.thresholds import Case
+from harness.window_truth import truth_block
 from rppg_core.errors import UserError
 from rppg_core.pipeline import STAGES, Settings
 from rppg_core.records import FAILED, Record, parse_record, write_json
@@ -59,7 +60,10 @@ class Pipe:
 
 @dataclass(frozen=True)
 class Replayed:
-    """One recording's record beside its labels; `record` says itself whether it is a failure."""
+    """One recording's record beside its labels; `record` says itself whether it is a failure.
+
+    `campaign` is all that stands beside the record in its file.
+    """
 
     recording: str
     subject: str
@@ -67,6 +71,7 @@ class Replayed:
     convention: str
     record: Record
     label_defects: tuple[str, ...] = ()
+    campaign: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -175,7 +180,7 @@ def run_case(
         sent += placed.sent_bytes
         job = _job(board, recording, truth, pipe, tools, placed)
         content = _replay(board, job, case, recording, observer, timeout_s)
-        campaign = _campaign(case, dataset, recording, truth, pipe)
+        campaign = _campaign(case, dataset, recording, truth, pipe, content)
         content = {**content, "campaign": campaign}
         write_json(folder / record_name(recording.id), content)
         replayed = _replayed(campaign, content)
@@ -328,8 +333,14 @@ def _replay(
 
 
 def _campaign(
-    case: Case, dataset: Dataset, recording: Recording, truth: Labels, pipe: Pipe
+    case: Case,
+    dataset: Dataset,
+    recording: Recording,
+    truth: Labels,
+    pipe: Pipe,
+    content: Mapping[str, Any],
 ) -> dict[str, Any]:
+    times_s = np.asarray(content.get("result", {}).get("time_s", ()), dtype=np.float64)
     return {
         "board": case.board,
         "dataset": case.dataset,
@@ -343,6 +354,7 @@ def _campaign(
         "labels": truth.convention,
         "label_defects": list(truth.defects),
         "references": dict(truth.references),
+        "truth": truth_block(dataset.signals(recording), truth.convention, times_s),
     }
 
 
@@ -354,6 +366,7 @@ def _replayed(campaign: Mapping[str, Any], content: Mapping[str, Any]) -> Replay
         campaign["labels"],
         parse_record(content),
         label_defects=tuple(campaign.get("label_defects", ())),
+        campaign=campaign,
     )
 
 

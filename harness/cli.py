@@ -8,12 +8,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness import calibration, cli_labels, compare_models
+from harness import calibration, cli_labels, compare_models, plot_command
 from harness.bench import Verdicts, summarise
 from harness.boards.errors import BoardError
 from harness.boards.inventory import load_boards
 from harness.campaign import likeness, load_cases
 from harness.datasets.registry import open_dataset
+from harness.examine import study
+from harness.reports.accuracy_tables import accuracy_tables
 from harness.reports.progress import CampaignProgress
 from harness.reports.terminal import summary
 from harness.reports.variants import FLOAT
@@ -65,6 +67,7 @@ def report(options: argparse.Namespace) -> int:
         held.append(one)
     tables = summary([summarise(one) for one in held], str(options.results), {})
     Console(highlight=False).print(tables)
+    Console(highlight=False).print(accuracy_tables([study(run) for run in runs]))
     return 0
 
 
@@ -84,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     add.set_defaults(command=report)
     calibration.add_command(commands)
     compare_models.add_command(commands)
+    plot_command.add_to(commands)
     return parser
 
 

@@ -11,6 +11,7 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
+from harness.reports.intervals import INTERVALS_NOTE, written
 from harness.reports.layout import (
     SYNTHETIC,
     Row,
@@ -89,7 +90,9 @@ def summary(
 
 def accuracy_table(cases: Iterable[CaseSummary]) -> Table:
     """Return a table with four rows for each case: all recordings, and the three groups."""
-    figures = ("n", "MAE", "RMSE", "r", "SNR dB")
+    cases = list(cases)
+    sure = any(_has_intervals(one) for one in cases)
+    figures = ("n", "MAE", *["95 % CI"] * sure, "RMSE", "r", "SNR dB")
     table = empty_table("Accuracy: heart rate in bpm, Pearson r", ("group", *figures))
     for one in cases:
         if one.accuracy is None:
@@ -97,6 +100,10 @@ def accuracy_table(cases: Iterable[CaseSummary]) -> Table:
         groups = one.accuracy.groups
         rows = [_accuracy_row("all", one.accuracy.overall)]
         rows += [_accuracy_row(group.value, groups[group]) for group in HeartRateGroup]
+        if sure:
+            found = [one.accuracy.intervals[group] for group in (None, *HeartRateGroup)]
+            ends = [written(each.mae_bpm) for each in found]
+            rows = [(*row[:3], end, *row[3:]) for row, end in zip(rows, ends, strict=True)]
         verdicts = [verdicts_of(one.accuracy_gates, RULE, REPLAYED, MAE, SNR)]
         verdicts += [verdicts_of(one.accuracy_gates, group_gate(group)) for group in HeartRateGroup]
         add_case(table, _names(one), rows, verdicts)
@@ -142,6 +149,12 @@ def _several_variants(cases: Sequence[CaseSummary]) -> bool:
 
 def _names(one: CaseSummary) -> tuple[str, str, str]:
     return one.case.board, dataset_name(one.case, one.synthetic), one.case.variant
+
+
+def _has_intervals(one: CaseSummary) -> bool:
+    if one.accuracy is None:
+        return False
+    return any(each.mae_bpm is not None for each in one.accuracy.intervals.values())
 
 
 def _accuracy_row(name: str, figures: AccuracyFigures) -> Row:
@@ -198,6 +211,8 @@ def _notes(cases: Sequence[CaseSummary], records: str, deployed_bytes: Mapping[s
         "deployed": ", ".join(f"{board} {decimal(n)}" for board, n in deployed_bytes.items()),
         "records": records,
     }
+    if any(_has_intervals(one) for one in cases):
+        kinds["95 % CI"] = f"of the MAE: {INTERVALS_NOTE}"
     for name, text in kinds.items():
         if text:
             notes.add_row(name, Text(text))
