@@ -54,16 +54,22 @@ def build(root: Path, recordings: int, frames: int) -> None:
         )
 
 
-def measure(command: list[str]) -> tuple[float, float]:
-    """(seconds, peak MB of all its processes together) of a command; shared pages count twice."""
-    start, peak_mb = time.perf_counter(), 0.0
+def measure(command: list[str]) -> tuple[float, float, float]:
+    """(seconds, seconds of processor time, peak MB) of a command with all its processes.
+
+    Pages that processes share count for each of them.
+    """
+    start, before, peak_mb = time.perf_counter(), os.times(), 0.0
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
             peak_mb = max(peak_mb, resident_mb(process.pid))
             time.sleep(0.1)
     if process.returncode not in (0, 1):
         sys.exit(f"{command[0]} ended with {process.returncode}")
-    return time.perf_counter() - start, peak_mb
+    after = os.times()
+    used_s = after.children_user + after.children_system
+    used_s -= before.children_user + before.children_system
+    return time.perf_counter() - start, used_s, peak_mb
 
 
 def resident_mb(pid: int) -> float:
@@ -89,11 +95,16 @@ def main() -> int:
         datasets = Path(folder) / "datasets.yaml"
         datasets.write_text("many: {kind: ubfc-rppg-2, root: set}\n")
         check = [sys.executable, "-m", "harness.cli", "labels", "many", f"--datasets={datasets}"]
-        read_s, _ = measure([sys.executable, "-c", READ_ALONE, str(root)])
-        check_s, peak_mb = measure(check)
+        read_s, read_cpu_s, _ = measure([sys.executable, "-c", READ_ALONE, str(root)])
+        check_s, check_cpu_s, peak_mb = measure(check)
     print(f"{options.recordings} recordings of {options.frames} frames, labels only")
-    print(f"listed and checked  {check_s:6.2f} s  {peak_mb:6.0f} MB")
-    print(f"read and parsed     {read_s:6.2f} s  ratio {check_s / read_s:.2f}")
+    print(
+        f"listed and checked  {check_s:6.2f} s  processor {check_cpu_s:6.2f} s  {peak_mb:4.0f} MB"
+    )
+    print(f"read and parsed     {read_s:6.2f} s  processor {read_cpu_s:6.2f} s")
+    print(
+        f"ratio               {check_s / read_s:6.2f}    processor {check_cpu_s / read_cpu_s:6.2f}"
+    )
     return 0
 
 

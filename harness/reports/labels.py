@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from harness.datasets.base import Recording
 from harness.datasets.checking import UNREADABLE, Checked
+from harness.datasets.conventions import HR_ROW_REPAIRED
 from harness.datasets.defects import HARMLESS, NOTE, REPAIRED, UNREPAIRED
 from harness.verdicts.accuracy import HIGH_FROM_BPM, MIDDLE_FROM_BPM, HeartRateGroup
 
@@ -71,7 +72,7 @@ def group_lines(checked: Sequence[Checked]) -> Iterator[str]:
 
 def repair_lines(checked: Sequence[Checked]) -> Iterator[str]:
     """How many readings, in how many recordings, each repair of hr-row-repaired changes."""
-    if not any(one.repaired for one in checked):
+    if HR_ROW_REPAIRED not in _conventions(checked):
         return
     yield f"{'repairs':16}{'readings':>10}{'recordings':>12}"
     for name, what in _REPAIRS.items():
