@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 
 from harness.datasets.base import Dataset, Recording
+from harness.datasets.plans import plan_clips
 from harness.datasets.registry import open_dataset
-from harness.datasets.synthetic import SyntheticDataset, default_root, plan_clips
+from harness.datasets.synthetic import SyntheticDataset, default_root
 from rppg_core.errors import UserError
 from rppg_core.faces import make_detector
 from rppg_core.lightening.calibration import Calibration, save_calibration

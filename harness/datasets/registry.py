@@ -9,19 +9,26 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from harness.datasets.base import Dataset
+from harness.datasets.clips import ClipSpec
+from harness.datasets.difficulty import check_names
 from harness.datasets.folder import DEFAULT_CSV, FolderDataset
-from harness.datasets.synthetic import (
+from harness.datasets.plans import (
+    DEFAULT_CLIPS,
     DEFAULT_SEED,
+    DEFAULT_SUBJECTS,
     MAX_SIDE_PX,
     MIN_SECONDS,
     MIN_SIDE_PX,
-    SyntheticDataset,
-    default_root,
+    Frames,
     plan_clips,
+    plan_family,
+    with_pulses,
 )
+from harness.datasets.pulses import CONTACT, NEUROKIT, SIMULATED, contact_stretches
+from harness.datasets.synthetic import SyntheticDataset, default_root
 from harness.datasets.ubfc2 import Convention, Ubfc2Dataset
 from rppg_core.errors import UserError
 
@@ -62,14 +69,38 @@ class FolderEntry(DatasetEntry):
 
 
 class SyntheticEntry(DatasetEntry):
-    """`size` is [width, height] in pixels; without `root` the clips go to the user's cache."""
+    """Rendered clips: the small default set, or the family of difficulties (`set: full`).
+
+    `difficulty` picks some of the family; `clips` counts the default set's, `subjects` the clips
+    of each difficulty. `size` is [width, height] in pixels; without `root` the clips go to the
+    user's cache. `pulses` is simulated, neurokit2, or a folder of UBFC-rPPG label files.
+    """
 
     kind: Literal["synthetic"]
     root: str | None = None
-    clips: int = Field(default=12, ge=1, le=1000)
+    set: Literal["default", "full"] | None = None
+    difficulty: list[str] | None = Field(default=None, min_length=1)
+    clips: int | None = Field(default=None, ge=1, le=1000)
+    subjects: int | None = Field(default=None, ge=1, le=100)
     seconds: float = Field(default=20.0, ge=MIN_SECONDS, le=600.0)
     seed: int = Field(default=DEFAULT_SEED, ge=0)
     size: list[int] = Field(default=[640, 480], min_length=2, max_length=2)
+    pulses: str = SIMULATED
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> SyntheticEntry:
+        family = self.set == "full" or (self.set is None and self.difficulty is not None)
+        if self.difficulty is not None and not family:
+            raise ValueError("`difficulty` picks from `set: full`; leave one of the two out")
+        if family and self.clips is not None:
+            raise ValueError("`clips` is the default set's; with difficulties say `subjects`")
+        if not family and self.subjects is not None:
+            raise ValueError("`subjects` is for `set: full`; in the default set say `clips`")
+        try:
+            check_names(self.difficulty or ())
+        except UserError as error:
+            raise ValueError(str(error)) from None
+        return self
 
     def open(self, name: str, folder: Path) -> Dataset:
         """Plan the clips; none is rendered yet."""
@@ -81,8 +112,28 @@ class SyntheticEntry(DatasetEntry):
                 f"expected, not {self.size}"
             )
         root = _root(self.root, name, folder) if self.root is not None else default_root()
-        clips = plan_clips(self.clips, self.seconds, self.seed, width, height)
-        return SyntheticDataset(name, root, clips)
+        if self.set == "full" or self.difficulty is not None:
+            family = plan_family(
+                Frames(self.seconds, self.seed, width, height), self.subjects or DEFAULT_SUBJECTS
+            )
+        else:
+            family = plan_clips(self.clips or DEFAULT_CLIPS, self.seconds, self.seed, width, height)
+        try:
+            family = self._with_pulses(family, name, folder)
+        except UserError as error:
+            raise UserError(f"dataset {name}: {error}") from None
+        clips = [
+            clip for clip in family if self.difficulty is None or clip.difficulty in self.difficulty
+        ]
+        return SyntheticDataset(name, root, clips, family)
+
+    def _with_pulses(self, clips: list[ClipSpec], name: str, folder: Path) -> list[ClipSpec]:
+        if self.pulses == SIMULATED:
+            return clips
+        if self.pulses == NEUROKIT:
+            return with_pulses(clips, NEUROKIT)
+        labels = _root(self.pulses, name, folder)
+        return with_pulses(clips, CONTACT, contact_stretches(labels, self.seconds))
 
 
 KINDS: dict[str, type[DatasetEntry]] = {
