@@ -20,7 +20,7 @@ from harness.datasets.encoding import Box, Frame
 from harness.datasets.light import Light, SensorNoise
 from harness.datasets.motion import FULL_HEIGHT_PX, HeadMotion, bounds, sum_scaled
 from harness.datasets.physiology import Heartbeat
-from harness.datasets.portrait import FACE_BOX, Image, Pose, compose
+from harness.datasets.portrait import FACE_BOX, FACE_CENTRE, Image, Pose, compose
 from harness.datasets.pulses import PulseSource
 from harness.datasets.sheet import Sheet
 from harness.datasets.skin import tone_gain
@@ -32,7 +32,8 @@ PULSE_DELAY_S = 0.03  # the wave reaches the chin this much after the forehead
 GLOSS, GLOSS_SMOOTHING_S = 0.1, 0.8  # change of the highlights on the skin
 SHEEN = 0.5  # of the portrait's highlights stays on a darker skin: they lie on its surface
 EXPOSURE = (0.78, 1.0)
-TONE_EXPOSURE = 0.8  # leaves the palest tone of the scale room for its highlights
+HAIR_FOLLOWS = 1.2  # darker skin has darker hair
+TONE_EXPOSURE = 0.72  # leaves the palest tone of the scale room for its highlights
 COLOUR_CAST = 0.04  # standard deviation of each channel's gain
 ZOOM = (1.8, 2.2)  # the face is then 155 to 195 px wide
 PLACE_PX = (40.0, 10.0)  # how far the face may be off the middle
@@ -42,7 +43,6 @@ FACE_MARGIN_PX = 20.0  # four standard deviations of the motion
 # strip of its own; (middle of the face, edge of the strip), as shares of the width.
 GROUP_ZOOM, COMPANION_ZOOM = 0.75, 0.6
 COMPANION_PLACES = ((0.1, 0.22), (0.9, 0.78))
-COMPANION_DOWN = (0.4, 0.5)  # of the height
 SEAM_PX = 12.0
 OTHER_BPM = 15.0  # at the least between the wanted pulse and another's
 
@@ -107,10 +107,8 @@ def _people(spec: ClipSpec) -> list[tuple[_MovingScene, Image]]:
     people = [(_MovingScene(spec, pose), np.ones((spec.width, 1), np.float32))]
     columns = np.arange(spec.width)[:, None]
     for other, (middle, edge) in zip(companions(spec), COMPANION_PLACES, strict=False):
-        rng = other.rng("place")
-        down = float(rng.uniform(*COMPANION_DOWN)) * spec.height
         zoom = pose.zoom * COMPANION_ZOOM
-        placed = Pose(zoom, (middle * spec.width, down), other.mirrored)
+        placed = Pose(zoom, (middle * spec.width, FACE_CENTRE[1] * zoom), other.mirrored)
         outward = np.sign(middle - edge) * (columns - edge * spec.width)
         share = np.clip(0.5 + outward / SEAM_PX, 0, 1).astype(np.float32)
         people.append((_MovingScene(other, placed), share))
@@ -124,11 +122,10 @@ def _pose(spec: ClipSpec) -> Pose:
     zoom = float(rng.uniform(*ZOOM)) * scale
     if spec.scene.companions:
         zoom, right = zoom * GROUP_ZOOM, right * 0.5
-    return Pose(
-        zoom=zoom,
-        face_px=(spec.width / 2 + float(right), spec.height * 0.54 + float(down)),
-        mirrored=spec.mirrored,
-    )
+    across, middle = spec.width / 2 + float(right), spec.height * 0.54 + float(down)
+    if spec.scene.companions:
+        middle = FACE_CENTRE[1] * zoom  # the picture ends above the head
+    return Pose(zoom, (across, middle), spec.mirrored)
 
 
 class _MovingScene:
@@ -142,6 +139,8 @@ class _MovingScene:
         exposure = rng.uniform(*EXPOSURE)
         if spec.scene.monk:
             exposure = TONE_EXPOSURE
+            hair = min(1.0, float(gain.mean())) ** HAIR_FOLLOWS
+            tone = 1 + still.tinted[..., None] * (gain - 1) + still.hair[..., None] * (hair - 1)
         camera = exposure * (1 + COLOUR_CAST * rng.standard_normal(3))
         self._still = np.asarray(still.rgb * tone * camera, np.float32)
         highlight = _highlight(np.asarray(still.rgb * camera, np.float32), still.skin)

@@ -16,6 +16,11 @@ MONK_HEX = (
 )  # fmt: skip
 MONK_RGB: FloatArray = np.array([tuple(bytes.fromhex(tone)) for tone in MONK_HEX], np.float64)
 
+LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+# A swatch's brightness is taken whole, of its colour half: swatches are paler than skin in a
+# photograph, which is redder, above all at the two ends of the scale.
+SWATCH_COLOUR = 0.5
+
 # Mean of the portrait's own skin, R, G, B; between the scale's fifth and sixth tone.
 PORTRAIT_SKIN_RGB = np.array([196.7, 165.1, 139.6])
 
@@ -31,7 +36,9 @@ def tone_gain(skin_tone: float, monk: int) -> FloatArray:
     to 1, the darkest.
     """
     if monk:
-        return np.asarray(MONK_RGB[monk - 1] / PORTRAIT_SKIN_RGB)
+        gain = MONK_RGB[monk - 1] / PORTRAIT_SKIN_RGB
+        bright = float(LUMA @ MONK_RGB[monk - 1] / (LUMA @ PORTRAIT_SKIN_RGB))
+        return np.asarray(bright * (gain / bright) ** SWATCH_COLOUR)
     return 1 + skin_tone * (DARKEST_TONE - 1)
 
 
