@@ -8,81 +8,83 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
+from harness.datasets import conventions
+from harness.datasets.signals import PLAUSIBLE_BPM, FloatArray, Labels, Signals
+from rppg_core.errors import UserError
 
-FloatArray = npt.NDArray[np.float64]
+__all__ = [
+    "PLAUSIBLE_BPM",
+    "Dataset",
+    "FloatArray",
+    "Labels",
+    "Progress",
+    "Recording",
+    "Signals",
+    "natural_key",
+]
 
 # Called with (recordings ready, recordings in all, id of the one just made).
 Progress = Callable[[int, int, str], None]
 
-# A resting or exercising person; anything outside is a mistake in a label, not a heart rate.
-PLAUSIBLE_BPM = (30.0, 240.0)
-
 
 @dataclass(frozen=True)
 class Recording:
-    """One video of one subject; `conditions` say how it was taken (light, motion, ...)."""
+    """One video of one subject; `conditions` say how it was taken (light, motion, ...).
+
+    Neither `video` nor `label_file` need exist: a part of a dataset may not have been fetched.
+    """
 
     id: str
     subject: str
     video: Path
     conditions: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False)
-class Signals:
-    """What a dataset's own files say about one recording, parsed but not repaired.
-
-    Times are in s on one clock; None where the dataset has no such thing. `frame_times_s` (frames,)
-    is when each frame was taken; `ppg` (samples,) the contact pulse wave at `ppg_times_s`;
-    `hr_bpm` (readings,) the sensor's heart rate at `hr_times_s` (None: one value for all of the
-    recording). `nominal_rate_hz` is the frame rate that the dataset's files or authors declare.
-    """
-
-    frame_times_s: FloatArray | None = None
-    ppg: FloatArray | None = None
-    ppg_times_s: FloatArray | None = None
-    hr_bpm: FloatArray | None = None
-    hr_times_s: FloatArray | None = None
-    nominal_rate_hz: float | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Labels:
-    """The truth about one recording.
-
-    `convention` names how `reference_bpm` was derived. `frame_times_s` (frames,) replace the
-    container's timestamps and never decrease, but may repeat; `ppg` (frames,) is the contact
-    pulse wave at those times. Both are None where the dataset has none.
-    """
-
-    reference_bpm: float
-    convention: str
-    frame_times_s: FloatArray | None = None
-    ppg: FloatArray | None = None
+    label_file: Path | None = None
 
 
 class Dataset(ABC):
-    """A named set of recordings under one root folder."""
+    """A named set of recordings under one root folder.
+
+    `conventions` are the ways in which this kind can tell the true heart rate, the first being
+    the usual one; `convention` is the one in use.
+    """
 
     kind: str
     synthetic = False
+    conventions: tuple[str, ...] = conventions.CONVENTIONS
 
-    def __init__(self, name: str, root: Path) -> None:
+    def __init__(self, name: str, root: Path, convention: str | None = None) -> None:
+        """UserError for a convention that this kind of dataset cannot give."""
         self.name = name
         self.root = root
+        self.convention = self.conventions[0] if convention is None else convention
+        if self.convention not in self.conventions:
+            raise UserError(
+                f"dataset {name}: labels: {self.kind} has no {convention}; it has: "
+                f"{', '.join(self.conventions)}"
+            )
 
     def prepare(self, progress: Progress | None = None) -> None:  # noqa: B027 - optional hook
         """Make whatever must exist before a replay; nothing where the videos are given."""
 
     @abstractmethod
     def recordings(self) -> list[Recording]:
-        """List every recording in natural order, opening no video; UserError if there is none."""
+        """List every recording that has a video or labels, in natural order, opening none.
+
+        UserError if there is none.
+        """
 
     @abstractmethod
+    def signals(self, recording: Recording) -> Signals:
+        """Parse the recording's label files strictly; UserError says what is wrong with them."""
+
     def labels(self, recording: Recording) -> Labels:
-        """Parse the labels of one recording strictly; UserError says what is wrong with them."""
+        """The truth by the convention in use; UserError where the files do not give it."""
+        where = str(recording.label_file or f"dataset {self.name}: {recording.id}")
+        return conventions.derive(self.signals(recording), self.convention, where)
+
+    def absent(self) -> list[str]:
+        """One line for each thing that the whole dataset has and this copy of it has not."""
+        return []
 
 
 def natural_key(text: str) -> list[str | int]:

@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from harness.datasets.base import PLAUSIBLE_BPM, Dataset, Labels, Recording, natural_key
+import numpy as np
+
+from harness.datasets.base import (
+    PLAUSIBLE_BPM,
+    Dataset,
+    Labels,
+    Recording,
+    Signals,
+    natural_key,
+)
 from rppg_core.errors import UserError
 
 DEFAULT_CSV = "labels.csv"
@@ -29,6 +38,7 @@ class FolderDataset(Dataset):
     """Videos listed in a CSV; a recording's id is its file as listed."""
 
     kind = "folder"
+    conventions = (CONVENTION,)
 
     def __init__(self, name: str, root: Path, csv_name: str = DEFAULT_CSV) -> None:
         super().__init__(name, root)
@@ -42,6 +52,10 @@ class FolderDataset(Dataset):
     def labels(self, recording: Recording) -> Labels:
         """Give the heart rate that the CSV lists."""
         return Labels(reference_bpm=self._rows[recording.id].bpm, convention=CONVENTION)
+
+    def signals(self, recording: Recording) -> Signals:
+        """The heart rate that the CSV lists, as one reading for all of the recording."""
+        return Signals(hr_bpm=np.array([self._rows[recording.id].bpm]))
 
     @cached_property
     def _rows(self) -> dict[str, _Row]:

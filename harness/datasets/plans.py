@@ -15,7 +15,7 @@ from rppg_core.errors import UserError
 
 DEFAULT_SEED = 2024
 DEFAULT_CLIPS = 12
-DEFAULT_SUBJECTS = 6  # clips of each difficulty: two of each group
+DEFAULT_CLIPS_EACH = 6  # clips of each difficulty: two of each group
 MIN_SECONDS = 4.0  # room for three beats of the slowest clip
 MIN_SIDE_PX, MAX_SIDE_PX = 160, 1920
 
@@ -51,15 +51,15 @@ def plan_clips(clips: int, seconds: float, seed: int, width: int, height: int) -
     ]
 
 
-def plan_family(frames: Frames, subjects: int) -> list[ClipSpec]:
-    """`subjects` clips of each difficulty, evenly over the groups of heart rate.
+def plan_family(frames: Frames, clips_each: int) -> list[ClipSpec]:
+    """`clips_each` clips of each difficulty, evenly over the groups of heart rate.
 
     A difficulty of several scenes has one clip of each group for each, if that is more.
     """
     planned = []
     for name, difficulty in DIFFICULTIES.items():
         rng = np.random.default_rng([frames.seed, zlib.crc32(name.encode())])
-        planned += _plan_difficulty(name, difficulty, rng, frames, subjects)
+        planned += _plan_difficulty(name, difficulty, rng, frames, clips_each)
     return planned
 
 
@@ -101,12 +101,12 @@ def _plan_difficulty(
     difficulty: Difficulty,
     rng: np.random.Generator,
     frames: Frames,
-    subjects: int,
+    clips_each: int,
 ) -> list[ClipSpec]:
     groups = len(difficulty.groups)
     ranges = tuple(bounds for _, bounds in difficulty.groups)
     scenes = difficulty.scenes
-    clips = max(subjects, groups * len(scenes)) if len(scenes) > 1 else subjects
+    clips = max(clips_each, groups * len(scenes)) if len(scenes) > 1 else clips_each
     return [
         _clip(
             f"{name}-{number + 1}",

@@ -1,4 +1,4 @@
-"""datasets.yaml: which datasets there are, by name. A new kind is one entry class and one line."""
+"""datasets.yaml: which datasets there are, by name. A new kind of files is one line."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from harness.datasets.difficulty import check_names
 from harness.datasets.folder import DEFAULT_CSV, FolderDataset
 from harness.datasets.plans import (
     DEFAULT_CLIPS,
+    DEFAULT_CLIPS_EACH,
     DEFAULT_SEED,
-    DEFAULT_SUBJECTS,
     MAX_SIDE_PX,
     MIN_SECONDS,
     MIN_SIDE_PX,
@@ -28,32 +28,52 @@ from harness.datasets.plans import (
     with_pulses,
 )
 from harness.datasets.pulses import CONTACT, NEUROKIT, SIMULATED, contact_stretches
+from harness.datasets.selection import Selection, select
 from harness.datasets.synthetic import SyntheticDataset, default_root
-from harness.datasets.ubfc2 import Convention, Ubfc2Dataset
+from harness.datasets.ubfc1 import Ubfc1Dataset
+from harness.datasets.ubfc2 import Ubfc2Dataset
 from rppg_core.errors import UserError
 
+SPLIT_MARK = ":"
 
-class DatasetEntry(BaseModel):
-    """One entry of datasets.yaml."""
+
+class SelectionEntry(BaseModel):
+    """A part of a dataset: recordings that meet every list given here."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    recordings: list[str] = []
+    subjects: list[str] = []
+    conditions: dict[str, str | list[str]] = {}
+
+    def selection(self) -> Selection:
+        """What is meant."""
+        wanted = {
+            name: (values,) if isinstance(values, str) else tuple(values)
+            for name, values in self.conditions.items()
+        }
+        return Selection(tuple(self.recordings), tuple(self.subjects), wanted)
+
+
+class DatasetEntry(SelectionEntry):
+    """One entry of datasets.yaml; `splits` names parts of what its own filters leave."""
+
     kind: str
+    splits: dict[str, SelectionEntry] = {}
 
     @abstractmethod
     def open(self, name: str, folder: Path) -> Dataset:
-        """Make the dataset; a relative root starts at `folder`."""
+        """Make the whole dataset; a relative root starts at `folder`."""
 
 
-class Ubfc2Entry(DatasetEntry):
-    """`labels` chooses the convention of the reference heart rate."""
+class FilesEntry(DatasetEntry):
+    """A published dataset's files; `labels` chooses the convention of the reference heart rate."""
 
-    kind: Literal["ubfc-rppg-2"]
     root: str
-    labels: Convention = "ppg-fft"
+    labels: Literal["ppg-fft", "hr-row", "hr-row-repaired"] | None = None
 
     def open(self, name: str, folder: Path) -> Dataset:
         """Make the reader."""
-        return Ubfc2Dataset(name, _root(self.root, name, folder), self.labels)
+        return READERS[self.kind](name, _root(self.root, name, folder), self.labels)
 
 
 class FolderEntry(DatasetEntry):
@@ -71,9 +91,9 @@ class FolderEntry(DatasetEntry):
 class SyntheticEntry(DatasetEntry):
     """Rendered clips: the small default set, or the family of difficulties (`set: full`).
 
-    `difficulty` picks some of the family; `clips` counts the default set's, `subjects` the clips
-    of each difficulty. `size` is [width, height] in pixels; without `root` the clips go to the
-    user's cache. `pulses` is simulated, neurokit2, or a folder of UBFC-rPPG label files.
+    `difficulty` picks some of the family; `clips` counts the default set's, `clips_each`
+    those of each difficulty. `size` is [width, height] in pixels; without `root` the clips go
+    to the user's cache. `pulses` is simulated, neurokit2, or a folder of UBFC-rPPG label files.
     """
 
     kind: Literal["synthetic"]
@@ -81,7 +101,7 @@ class SyntheticEntry(DatasetEntry):
     set: Literal["default", "full"] | None = None
     difficulty: list[str] | None = Field(default=None, min_length=1)
     clips: int | None = Field(default=None, ge=1, le=1000)
-    subjects: int | None = Field(default=None, ge=1, le=100)
+    clips_each: int | None = Field(default=None, ge=1, le=100)
     seconds: float = Field(default=20.0, ge=MIN_SECONDS, le=600.0)
     seed: int = Field(default=DEFAULT_SEED, ge=0)
     size: list[int] = Field(default=[640, 480], min_length=2, max_length=2)
@@ -93,9 +113,9 @@ class SyntheticEntry(DatasetEntry):
         if self.difficulty is not None and not family:
             raise ValueError("`difficulty` picks from `set: full`; leave one of the two out")
         if family and self.clips is not None:
-            raise ValueError("`clips` is the default set's; with difficulties say `subjects`")
-        if not family and self.subjects is not None:
-            raise ValueError("`subjects` is for `set: full`; in the default set say `clips`")
+            raise ValueError("`clips` is the default set's; with difficulties say `clips_each`")
+        if not family and self.clips_each is not None:
+            raise ValueError("`clips_each` is for `set: full`; in the default set say `clips`")
         try:
             check_names(self.difficulty or ())
         except UserError as error:
@@ -114,7 +134,8 @@ class SyntheticEntry(DatasetEntry):
         root = _root(self.root, name, folder) if self.root is not None else default_root()
         if self.set == "full" or self.difficulty is not None:
             family = plan_family(
-                Frames(self.seconds, self.seed, width, height), self.subjects or DEFAULT_SUBJECTS
+                Frames(self.seconds, self.seed, width, height),
+                self.clips_each or DEFAULT_CLIPS_EACH,
             )
         else:
             family = plan_clips(self.clips or DEFAULT_CLIPS, self.seconds, self.seed, width, height)
@@ -136,8 +157,15 @@ class SyntheticEntry(DatasetEntry):
         return with_pulses(clips, CONTACT, contact_stretches(labels, self.seconds))
 
 
+READERS: dict[str, type[Dataset]] = {
+    reader.kind: reader
+    for reader in (
+        Ubfc1Dataset,
+        Ubfc2Dataset,
+    )
+}
 KINDS: dict[str, type[DatasetEntry]] = {
-    "ubfc-rppg-2": Ubfc2Entry,
+    **dict.fromkeys(READERS, FilesEntry),
     "folder": FolderEntry,
     "synthetic": SyntheticEntry,
 }
@@ -160,11 +188,24 @@ def load_datasets(path: Path) -> dict[str, DatasetEntry]:
 
 
 def open_dataset(name: str, path: Path) -> Dataset:
-    """Make the dataset called `name` in a datasets file; UserError lists the names that exist."""
+    """Make the dataset called `name` in a datasets file; `NAME:SPLIT` is a split of it.
+
+    UserError lists the names that exist.
+    """
     entries = load_datasets(path)
-    if name not in entries:
+    of, _, split = name.partition(SPLIT_MARK)
+    if name in entries:
+        of, split = name, ""
+    elif of not in entries:
         raise UserError(f"no dataset {name!r} in {path}; it has: {', '.join(sorted(entries))}")
-    return entries[name].open(name, path.resolve().parent)
+    entry = entries[of]
+    dataset = select(entry.open(of, path.resolve().parent), entry.selection())
+    if not split:
+        return dataset
+    if split not in entry.splits:
+        known = ", ".join(sorted(entry.splits)) or "none; add it under `splits:`"
+        raise UserError(f"dataset {of} in {path} has no split {split!r}; it has: {known}")
+    return select(dataset, entry.splits[split].selection(), name)
 
 
 def _parse_entry(where: str, body: object) -> DatasetEntry:

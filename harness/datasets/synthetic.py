@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -36,7 +36,7 @@ from harness.datasets import (
     skin,
     truth,
 )
-from harness.datasets.base import Dataset, Labels, Progress, Recording
+from harness.datasets.base import Dataset, Progress, Recording, Signals
 from harness.datasets.clips import ClipSpec
 from harness.datasets.encoding import encode
 from harness.datasets.pulses import require
@@ -91,11 +91,13 @@ class SyntheticDataset(Dataset):
             for clip in self.clips
         ]
 
-    def labels(self, recording: Recording) -> Labels:
-        """Labels of a rendered clip; UserError before `prepare`."""
+    def signals(self, recording: Recording) -> Signals:
+        """What is known of a rendered clip; UserError before `prepare`."""
         if not recording.video.parent.is_dir():
             raise UserError(f"dataset {self.name}: {recording.id} is not rendered; prepare it")
-        return self._files.labels(recording)
+        scene = next(clip.scene for clip in self.clips if clip.id == recording.id)
+        rate_hz = None if scene.variable_rate else float(scene.rate_hz)
+        return replace(self._files.signals(recording), nominal_rate_hz=rate_hz)
 
     def missing(self) -> list[ClipSpec]:
         """Clips still to be rendered."""

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from harness.datasets.base import Recording
 from harness.datasets.ubfc2 import (
     GroundTruth,
     Ubfc2Dataset,
     read_ground_truth,
-    reference_bpm,
     write_ground_truth,
 )
 from rppg_core.errors import UserError
@@ -30,6 +30,11 @@ def write_subject(root: Path, name: str, truth: GroundTruth) -> Path:
     return folder / "ground_truth.txt"
 
 
+def bpm_of(path: Path, convention: str = "ppg-fft") -> float:
+    dataset = Ubfc2Dataset("ubfc", path.parent.parent, convention)
+    return dataset.labels(Recording("it", "it", path.parent / "vid.avi")).reference_bpm
+
+
 @pytest.fixture
 def real_labels(models_folder, need) -> list[Path]:
     files = sorted(models_folder.glob("ubfc_rppg_dataset2_labels/*/ground_truth.txt"))
@@ -48,17 +53,26 @@ def test_both_conventions_and_the_frame_times(tmp_path):
     assert raw.labels(raw.recordings()[0]).reference_bpm == pytest.approx(77.0)
 
 
-def test_recordings_are_in_natural_order_and_need_a_video(tmp_path):
-    for name in ("subject10", "subject9", "subject1"):
+def test_a_partial_copy_is_listed_in_natural_order_with_what_is_absent(tmp_path):
+    for name in ("subject10", "subject9", "subject1", "subject3"):
         write_subject(tmp_path, name, sine_truth())
     (tmp_path / "subject1" / "vid.avi").unlink()
-    assert [r.id for r in Ubfc2Dataset("ubfc", tmp_path).recordings()] == ["subject9", "subject10"]
+    (tmp_path / "subject9" / "ground_truth.txt").unlink()
+    for part in (tmp_path / "subject3").iterdir():
+        part.unlink()
+    dataset = Ubfc2Dataset("ubfc", tmp_path)
+    found = dataset.recordings()
+    assert [r.id for r in found] == ["subject1", "subject9", "subject10"]
+    assert [r.video.exists() for r in found] == [False, True, True]
+    lines = dataset.absent()
+    assert lines[:3] == ["subject1: no vid.avi", "subject3: not here", "subject4: not here"]
+    assert "subject9: no ground_truth.txt" in lines
+    assert len(lines) == 42 - 3 + 2
 
 
 def test_rate_comes_from_the_timestamps_not_from_30_fps(tmp_path):
     path = write_subject(tmp_path, "subject25", sine_truth(90.0, rate_hz=23.3))
-    truth = read_ground_truth(path)
-    assert reference_bpm(truth, "ppg-fft", path) == pytest.approx(90.0, abs=0.3)
+    assert bpm_of(path) == pytest.approx(90.0, abs=0.3)
 
 
 def test_repeated_timestamps_and_gaps_do_not_shift_the_rate(tmp_path):
@@ -67,7 +81,7 @@ def test_repeated_timestamps_and_gaps_do_not_shift_the_rate(tmp_path):
     ppg = np.sin(2 * np.pi * 1.2 * time_s)
     time_s[100] = time_s[99]
     path = write_subject(tmp_path, "subject9", GroundTruth(ppg, ppg, time_s))
-    assert reference_bpm(read_ground_truth(path), "ppg-fft", path) == pytest.approx(72.0, abs=0.5)
+    assert bpm_of(path) == pytest.approx(72.0, abs=0.5)
 
 
 def test_real_label_files(real_labels):
@@ -76,7 +90,7 @@ def test_real_label_files(real_labels):
     for path in real_labels:
         truth = read_ground_truth(path)
         name = path.parent.name
-        rates[name] = [reference_bpm(truth, c, path) for c in ("ppg-fft", "hr-row")]
+        rates[name] = [bpm_of(path, c) for c in ("ppg-fft", "hr-row")]
         assert len(truth.ppg) == len(truth.time_s) > 1300
     # The sensor's row wraps above 127 in two of these files; elsewhere both conventions agree.
     differ = {name for name, (ppg, row) in rates.items() if abs(ppg - row) > 12}
@@ -125,15 +139,18 @@ def test_each_defect_is_one_line_that_names_the_file(tmp_path, defect):
 def test_hr_row_of_no_person_is_refused(tmp_path):
     truth = sine_truth()
     truth = GroundTruth(truth.ppg, np.full(len(truth.ppg), 5.0), truth.time_s)
+    path = write_subject(tmp_path, "subject1", truth)
     with pytest.raises(UserError, match=r"5\.0 bpm \(hr-row\)"):
-        reference_bpm(truth, "hr-row", tmp_path)
+        bpm_of(path, "hr-row")
+    with pytest.raises(UserError, match=r"300 of 300 heart-rate readings are outside"):
+        bpm_of(path, "hr-row-repaired")
 
 
 def test_absent_or_binary_labels(tmp_path):
     with pytest.raises(UserError, match="no such label file"):
         read_ground_truth(tmp_path / "ground_truth.txt")
-    (tmp_path / "ground_truth.txt").write_bytes(b"\xff\xfe\x00\x01")
-    with pytest.raises(UserError, match="cannot be read"):
+    (tmp_path / "ground_truth.txt").write_bytes(b"\xff\xfe\x00\x01\n1\n1")
+    with pytest.raises(UserError, match="not a number"):
         read_ground_truth(tmp_path / "ground_truth.txt")
 
 
@@ -168,7 +185,7 @@ def test_garbage_gives_one_line_and_never_a_number(tmp_path, rows):
     path = tmp_path / "ground_truth.txt"
     path.write_bytes(rows)
     with pytest.raises(UserError):
-        reference_bpm(read_ground_truth(path), "ppg-fft", path)
+        bpm_of(path)
 
 
 @settings(
@@ -184,4 +201,4 @@ def test_one_spoilt_value_is_refused(tmp_path, data):
     path = tmp_path / "ground_truth.txt"
     path.write_text("\n".join(" ".join(row) for row in rows), encoding="utf-8")
     with pytest.raises(UserError):
-        reference_bpm(read_ground_truth(path), "ppg-fft", path)
+        bpm_of(path)
