@@ -21,6 +21,7 @@ from harness.verdicts.accuracy import Scored
 from harness.verdicts.fidelity import Pair
 from harness.verdicts.latency import RunTimes, StageTimes
 from harness.verdicts.thresholds import Case
+from harness.window_truth import truth_block
 from rppg_core.errors import UserError
 from rppg_core.pipeline import STAGES, Settings
 from rppg_core.records import FAILED, Record, parse_record, write_json
@@ -52,13 +53,17 @@ class Pipe:
 
 @dataclass(frozen=True)
 class Replayed:
-    """One recording's record beside its labels; `record` says itself whether it is a failure."""
+    """One recording's record beside its labels; `record` says itself whether it is a failure.
+
+    `campaign` is all that stands beside the record in its file.
+    """
 
     recording: str
     subject: str
     reference_bpm: float
     convention: str
     record: Record
+    campaign: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -156,7 +161,7 @@ def run_case(
         sent += placed.sent_bytes
         job = _job(board, recording, truth, pipe, tools, placed)
         content = _replay(board, job, case, recording, observer, timeout_s)
-        campaign = _campaign(case, dataset, recording, truth)
+        campaign = _campaign(case, dataset, recording, truth, content)
         write_json(folder / record_name(recording.id), {**content, "campaign": campaign})
         replayed = _replayed(campaign, content)
         replays.append(replayed)
@@ -296,7 +301,14 @@ def _replay(
     return outcome.records[0]
 
 
-def _campaign(case: Case, dataset: Dataset, recording: Recording, truth: Labels) -> dict[str, Any]:
+def _campaign(
+    case: Case,
+    dataset: Dataset,
+    recording: Recording,
+    truth: Labels,
+    content: Mapping[str, Any],
+) -> dict[str, Any]:
+    times_s = np.asarray(content.get("result", {}).get("time_s", ()), dtype=np.float64)
     return {
         "board": case.board,
         "dataset": case.dataset,
@@ -307,6 +319,8 @@ def _campaign(case: Case, dataset: Dataset, recording: Recording, truth: Labels)
         "conditions": dict(recording.conditions),
         "reference_bpm": truth.reference_bpm,
         "labels": truth.convention,
+        "video": str(recording.video),
+        "truth": truth_block(truth, times_s),
     }
 
 
@@ -317,6 +331,7 @@ def _replayed(campaign: Mapping[str, Any], content: Mapping[str, Any]) -> Replay
         float(campaign["reference_bpm"]),
         campaign["labels"],
         parse_record(content),
+        campaign,
     )
 
 

@@ -22,6 +22,7 @@ from rppg_core.postprocess import (
     wave_heart_rate,
 )
 from rppg_core.preprocess import ENLARGEMENT, Preprocessor, Sample
+from rppg_core.surroundings import Surroundings
 from rppg_core.tracking import FaceTracker, TrackSettings
 from rppg_core.tscan import TSCAN
 from rppg_core.video import Frame, FrameSource
@@ -125,6 +126,7 @@ class Pipeline:
         self.settings = settings or Settings()
         self._tracker = FaceTracker(detector, self.settings.track)
         self._preprocessor = Preprocessor(self.settings.enlargement)
+        self._surroundings = Surroundings(self.settings.enlargement)
         self._model = model
         self._recent: Deque[Sample] = deque(maxlen=model.window)
         self._pending = 0
@@ -164,6 +166,8 @@ class Pipeline:
         else:
             with self._timed("preprocess"):
                 sample = self._preprocessor.push(frame.rgb, box)
+                if self._preprocessor.crop is not None:
+                    self._surroundings.push(frame.time_s, *self._preprocessor.crop)
             if sample is None:
                 self._keep(0.0, lost=False)
             else:
@@ -216,6 +220,18 @@ class Pipeline:
             sightings=self._tracker.sightings,
         )
 
+    def surroundings(self) -> Dict[str, Any]:
+        """Light and motion so far, and the frames with a face, as JSON can hold them.
+
+        There to be read after a failure too.
+        """
+        frames = len(self._time_s)
+        return {
+            "frames": frames,
+            "frames_with_face": len(self._lost) - int(sum(self._lost)),
+            **self._surroundings.to_dict(),
+        }
+
     def run(self, source: FrameSource) -> Result:
         """Every frame of `source`, then the result."""
         frames = iter(source)
@@ -265,6 +281,7 @@ class Pipeline:
         self._pending = self._run = 0
         self._recent.clear()
         self._preprocessor.reset()
+        self._surroundings.reset()
 
     def _estimate(self) -> Optional[Estimate]:
         """The newest window's heart rate, when one is due."""

@@ -71,6 +71,13 @@ class Preprocessor:
         # Mean and mean square of each frame's difference, then of the frame itself.
         self._moments: Deque[Tuple[float, ...]] = deque(maxlen=STATISTICS_FRAMES)
 
+    @property
+    def crop(self) -> Optional[Tuple[np.ndarray, Square]]:
+        """The last frame's crop (36, 36, 3) and where it was taken; None at the start of a run."""
+        if self._last_small is None or self._last_square is None:
+            return None
+        return self._last_small, self._last_square
+
     def reset(self) -> None:
         """Forget the last frame: the next one starts a new run of frames."""
         self._last_rgb = self._last_small = self._last_square = None

@@ -149,10 +149,11 @@ def _replay(
     job: Job, item: Item, model: TSCAN, detector: Detector, context: Dict[str, Any]
 ) -> Dict[str, Any]:
     start = time.perf_counter()
+    pipeline = Pipeline(detector, model, job.settings)
     try:
         with open_source(item.path, times_s=item.times_s, threads=job.threads) as source:
             moved = _Watched(item.id, source)
-            result = Pipeline(detector, model, job.settings).run(moved)
+            result = pipeline.run(moved)
             context["video"] = {
                 "declared_frames": source.declared_frames,
                 "moved_timestamps": moved.moved_timestamps,
@@ -160,6 +161,7 @@ def _replay(
         context.update(status=OK, result=result_to_dict(result))
     except UserError as bad:
         context.update(status=FAILED, error={"kind": type(bad).__name__, "message": str(bad)})
+    context["surroundings"] = pipeline.surroundings()
     context["wall_s"] = time.perf_counter() - start
     context["peak_memory_bytes"] = peak_memory_bytes()
     return context

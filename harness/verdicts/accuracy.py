@@ -6,9 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+
+from harness.verdicts.intervals import MIN_SPREAD_FOR_R_BPM, FigureIntervals, figure_intervals
 
 # The paper's three groups of reference heart rates: below 77, 77 to below 90, 90 and above.
 MIDDLE_FROM_BPM = 77.0
@@ -16,8 +19,6 @@ HIGH_FROM_BPM = 90.0
 
 # Two points always lie on a line: a correlation says nothing before the third.
 MIN_RECORDINGS_FOR_R = 3
-# Where all rates of one side lie closer than this, r would describe rounding, not heart rates.
-MIN_SPREAD_FOR_R_BPM = 1e-6
 
 
 class HeartRateGroup(str, Enum):
@@ -93,6 +94,14 @@ class AccuracyReport:
     overall: AccuracyFigures
     groups: Mapping[HeartRateGroup, AccuracyFigures]
 
+    @cached_property
+    def intervals(self) -> Mapping[HeartRateGroup | None, FigureIntervals]:
+        """Confidence intervals over subjects: of all recordings under None, and of each group."""
+        found: dict[HeartRateGroup | None, FigureIntervals] = {None: intervals(self.scored)}
+        for group in HeartRateGroup:
+            found[group] = intervals([one for one in self.scored if one.group is group])
+        return found
+
     def worst(self, n: int) -> tuple[Scored, ...]:
         """Return up to ``n`` recordings, the largest absolute error first."""
         by_error = sorted(self.scored, key=lambda one: (-abs(one.error_bpm), one.recording))
@@ -103,15 +112,16 @@ def score(scored: Sequence[Scored]) -> AccuracyReport:
     """Compare estimates with their references, overall and per group."""
     return AccuracyReport(
         scored=tuple(scored),
-        overall=_figures(scored),
+        overall=figures(scored),
         groups={
-            group: _figures([one for one in scored if one.group is group])
+            group: figures([one for one in scored if one.group is group])
             for group in HeartRateGroup
         },
     )
 
 
-def _figures(scored: Sequence[Scored]) -> AccuracyFigures:
+def figures(scored: Sequence[Scored]) -> AccuracyFigures:
+    """Figures over some recordings, or windows of recordings."""
     if not scored:
         return AccuracyFigures(n=0)
     reference = np.array([one.reference_bpm for one in scored], dtype=np.float64)
@@ -124,6 +134,16 @@ def _figures(scored: Sequence[Scored]) -> AccuracyFigures:
         mape_percent=float(100 * np.mean(np.abs(error) / reference)),
         pearson_r=_pearson_r(reference, estimate),
         mean_snr_db=float(np.mean([one.snr_db for one in scored])),
+    )
+
+
+def intervals(scored: Sequence[Scored]) -> FigureIntervals:
+    """Confidence intervals of those figures, over the subjects of the recordings or windows."""
+    return figure_intervals(
+        np.array([one.reference_bpm for one in scored], dtype=np.float64),
+        np.array([one.estimate_bpm for one in scored], dtype=np.float64),
+        np.array([one.snr_db for one in scored], dtype=np.float64),
+        [one.subject for one in scored],
     )
 
 
