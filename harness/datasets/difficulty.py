@@ -18,7 +18,8 @@ Rates = dict[str, tuple[float, float]]
 # Ranges of the mean heart rate, clear of the group boundaries 77 and 90 by more than the drift
 # within a clip can move its spectral peak.
 GROUPS_BPM: Rates = {"low": (49.0, 74.0), "middle": (80.0, 87.0), "high": (94.0, 143.0)}
-WIDE_GROUPS_BPM: Rates = {"low": (40.0, 74.0), "middle": (80.0, 87.0), "high": (94.0, 180.0)}
+# The ends of what hearts do, beyond the band that post-processing looks at by default.
+WIDE_GROUPS_BPM: Rates = {"low": (40.0, 48.0), "middle": (80.0, 87.0), "high": (145.0, 180.0)}
 
 
 @dataclass(frozen=True)

@@ -78,9 +78,9 @@ def encode(
             stream.bit_rate = bitrate_kbps * 1000
         if turned_deg:
             stream.set_display_rotation(-turned_deg)  # FFmpeg counts anticlockwise
-        for time_s, upright in zip(times_s, frames, strict=True):
+        for index, (time_s, upright) in enumerate(zip(times_s, frames, strict=True)):
             rgb = np.ascontiguousarray(np.rot90(upright, turned_deg // 90))
-            if not stream.width:
+            if index == 0:
                 stream.height, stream.width = rgb.shape[:2]
                 if not bitrate_kbps:
                     region = face.turned(turned_deg, upright.shape[1], upright.shape[0])

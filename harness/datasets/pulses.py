@@ -26,6 +26,7 @@ SIMULATED: Final = "simulated"
 NEUROKIT: Final = "neurokit2"
 CONTACT: Final = "contact"
 
+_BAND_HZ = (0.6, 3.3)  # of any heart at rest or at work
 _GRID_HZ = 250.0  # sampled waves are brought to this rate
 _BASELINE_S = 1.0  # what changes more slowly than this is no pulse but the sensor's baseline
 _MARGIN_S = 3.0  # of wave on either side of a clip, for the edges of filters and beats
@@ -86,7 +87,7 @@ def sampled_beats(wave_s: FloatArray, wave: FloatArray, time_s: FloatArray) -> H
     smooth = smooth - gaussian_filter1d(smooth, _BASELINE_S * _GRID_HZ)
     low, high = np.percentile(smooth, (2, 98))
     smooth /= high - low
-    period_s = 60 / heart_rate(smooth[:: int(_GRID_HZ / 25)], 25.0)
+    period_s = 60 / heart_rate(smooth[:: int(_GRID_HZ / 25)], 25.0, *_BAND_HZ)
     peaks, _ = find_peaks(smooth, distance=_EARLIEST_PEAK * period_s * _GRID_HZ, prominence=0.3)
     if len(peaks) < 3:
         raise UserError("a contact pulse without beats; give cleaner label files")
@@ -138,7 +139,7 @@ def _stretches(path: Path, seconds: float) -> list[Stretch]:
         even = np.interp(grid_s, wave_s, wave)
         half = len(even) // 2
         try:
-            rates = [heart_rate(part, 25.0) for part in (even, even[:half], even[half:])]
+            rates = [heart_rate(part, 25.0, *_BAND_HZ) for part in (even, even[:half], even[half:])]
         except UserError:
             continue  # nothing of a pulse here
         if abs(rates[1] - rates[2]) < _STEADY_BPM:
