@@ -13,6 +13,7 @@ from harness.boards.errors import BoardError
 from harness.boards.inventory import load_boards
 from harness.campaign import load_cases
 from harness.datasets.registry import load_datasets, open_dataset
+from harness.reports.conditions import condition_tables
 from harness.reports.progress import CampaignProgress
 from harness.reports.terminal import summary
 from harness.verdicts.accuracy import score
@@ -81,6 +82,12 @@ def report(options: argparse.Namespace) -> int:
     return 0
 
 
+def conditions(options: argparse.Namespace) -> int:
+    """`rppg-bench conditions RESULTS`: where the heart rate holds, and what was measured there."""
+    Console(highlight=False).print(condition_tables(options.results, options.by))
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="rppg-bench", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -98,6 +105,10 @@ def _parser() -> argparse.ArgumentParser:
     add = commands.add_parser("report", help="the tables again, from a run's records")
     add.add_argument("results", type=Path)
     add.set_defaults(command=report)
+    add = commands.add_parser("conditions", help="which conditions hold, from runs' records")
+    add.add_argument("results", type=Path, nargs="+")
+    add.add_argument("--by", default="difficulty", metavar="CONDITION")
+    add.set_defaults(command=conditions)
     return parser
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,6 +65,10 @@ class Dataset(ABC):
 
     def prepare(self, progress: Progress | None = None) -> None:  # noqa: B027 - optional hook
         """Make whatever must exist before a replay; nothing where the videos are given."""
+
+    def narrow(self, ids: Collection[str]) -> Dataset:
+        """This dataset, or one that prepares no more than the recordings of these ids."""
+        return self
 
     @abstractmethod
     def recordings(self) -> list[Recording]:

@@ -45,7 +45,7 @@ def plan_clips(clips: int, seconds: float, seed: int, width: int, height: int) -
             rng,
             frames,
             _rate(rng, ranges, number, clips),
-            moving=(number // groups + number) % 2 == 1,
+            moving=(number // groups + number % groups) % 2 == 1,
         )
         for number in range(clips)
     ]

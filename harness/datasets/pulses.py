@@ -78,12 +78,12 @@ def sampled_beats(wave_s: FloatArray, wave: FloatArray, time_s: FloatArray) -> H
     Beats are told by their systolic peaks; between two the phase runs evenly.
     """
     # Slow to import, and only waves from elsewhere need them.
-    from scipy.interpolate import CubicSpline, PchipInterpolator  # noqa: PLC0415
+    from scipy.interpolate import CubicSpline  # noqa: PLC0415
     from scipy.signal import find_peaks  # noqa: PLC0415
 
     first, last = max(wave_s[0], time_s[0] - _MARGIN_S), min(wave_s[-1], time_s[-1] + _MARGIN_S)
     grid_s = np.arange(first, last, 1 / _GRID_HZ)
-    smooth = PchipInterpolator(wave_s, wave)(grid_s)
+    smooth = CubicSpline(wave_s, wave)(grid_s)
     smooth = smooth - gaussian_filter1d(smooth, _BASELINE_S * _GRID_HZ)
     low, high = np.percentile(smooth, (2, 98))
     smooth /= high - low

@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, replace
@@ -74,7 +74,8 @@ class SyntheticDataset(Dataset):
 
         Parts of one `family` share its folder, and what was rendered for another part.
         """
-        plan = json.dumps([_renderer_version(), *(asdict(clip) for clip in family or clips)])
+        self.family = tuple(clips if family is None else family)
+        plan = json.dumps([_renderer_version(), *(asdict(clip) for clip in self.family)])
         super().__init__(name, root / hashlib.sha256(plan.encode()).hexdigest()[:16])
         self.clips = tuple(clips)
         self._files = Ubfc2Dataset(name, self.root)
@@ -90,6 +91,11 @@ class SyntheticDataset(Dataset):
             )
             for clip in self.clips
         ]
+
+    def narrow(self, ids: Collection[str]) -> SyntheticDataset:
+        """The clips of these ids, in the same folder."""
+        chosen = [clip for clip in self.clips if clip.id in ids]
+        return SyntheticDataset(self.name, self.root.parent, chosen, self.family)
 
     def signals(self, recording: Recording) -> Signals:
         """What is known of a rendered clip; UserError before `prepare`."""

@@ -1,0 +1,105 @@
+"""The table of conditions: which hold and which do not, from the records of runs alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from harness.campaign import CaseRun, Replayed, load_cases
+from harness.verdicts.conditions import HOLDS_BPM, Condition, Observed, by_condition
+from harness.verdicts.surroundings import Surroundings
+from rppg_core.errors import UserError
+
+NOTHING = "-"
+
+
+def condition_tables(folders: Sequence[Path], by: str) -> RenderableType:
+    """A table for each case of each folder of results; UserError where none has `by`."""
+    parts: list[RenderableType] = []
+    known: set[str] = set()
+    for run in (run for folder in folders for run in load_cases(folder)):
+        observed = [_observed(one) for one in run.replays]
+        known.update(name for one in observed for name in one.conditions)
+        rows = by_condition(observed, by)
+        if rows:
+            parts += [Text(_title(run)), _table(rows, by), *_reasons(rows), Text("")]
+    if not parts:
+        names = ", ".join(sorted(known)) or "none at all"
+        raise UserError(f"no recording has a condition {by!r}; there are: {names}")
+    return Group(*parts)
+
+
+def _observed(one: Replayed) -> Observed:
+    raw: Any = one.record.raw
+    about, result = raw.get("surroundings") or {}, raw.get("result") or {}
+    pulse = raw.get("settings", {}).get("pulse", {})
+    frames, searches = about.get("frames"), result.get("searches")
+    return Observed(
+        recording=one.recording,
+        conditions=raw["campaign"].get("conditions", {}),
+        reference_bpm=one.reference_bpm,
+        estimate_bpm=one.record.bpm,
+        snr_db=one.record.snr_db,
+        band_bpm=(60 * pulse.get("low_hz", 0.0), 60 * pulse.get("high_hz", float("inf"))),
+        surroundings=Surroundings(
+            _mean(about.get("luminance")),
+            _mean(about.get("speed")),
+            about["frames_with_face"] / frames if frames else None,
+        ),
+        sighted=result["sightings"] / searches if searches else None,
+    )
+
+
+def _mean(values: Sequence[float | None] | None) -> float | None:
+    known = [value for value in values or () if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _title(run: CaseRun) -> str:
+    case = run.case
+    called = "" if not run.synthetic or "synthetic" in case.dataset else " (synthetic)"
+    model, detector = run.named("model", "name"), run.named("detector")
+    return f"{case.board} / {case.dataset}{called} / {case.variant}: {model}, {detector}"
+
+
+def _table(rows: Sequence[Condition], by: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column(by)
+    for name in ("n", "no rate", "MAE", "worst", "SNR dB", "found %", "face %", "luma", "speed"):
+        table.add_column(name, justify="right")
+    table.add_column(f"MAE <= {HOLDS_BPM:g}")
+    for row in rows:
+        table.add_row(
+            row.name,
+            str(row.n),
+            str(row.silent or NOTHING),
+            _figure(row.mae_bpm, ".2f"),
+            _figure(row.worst_bpm, ".1f"),
+            _figure(row.snr_db, ".1f"),
+            _figure(row.sighted, ".0f", 100),
+            _figure(row.face_share, ".0f", 100),
+            _figure(row.luminance, ".2f"),
+            _figure(row.speed, ".3f"),
+            "holds" if row.holds else "does not hold",
+        )
+    return table
+
+
+def _reasons(rows: Sequence[Condition]) -> Iterable[Text]:
+    for row in rows:
+        if row.missed:
+            told = "; ".join(
+                f"{what} ({times})" if times > 1 else what for what, times in row.reasons.items()
+            )
+            yield Text(f"{row.name}: {row.missed} of {row.n} off by more or silent: {told}")
+
+
+def _figure(value: float | None, form: str, times: float = 1) -> str:
+    return NOTHING if value is None else format(times * value, form)
