@@ -26,13 +26,15 @@ WIDE_GROUPS_BPM: Rates = {"low": (40.0, 48.0), "middle": (80.0, 87.0), "high": (
 class Scene:
     """How a clip is taken; the defaults are an even room and a good camera.
 
-    `bitrate_kbps` of 0 is the project's own encoding, which keeps the pulse; any other is x264 as
-    cameras and calls use it. `turned_deg` is how far the container says to turn the picture
-    clockwise. `companions` are other faces, with pulses of their own. Twice for `hidden_s` the
-    face is covered. `monk` is a tone of the Monk scale, 0 one near the portrait's own.
+    `flicker` is the depth of a flickering lamp, as a share of its light. `bitrate_kbps` of 0 is
+    the project's own encoding, which keeps the pulse; any other is x264 as cameras and calls use
+    it. `turned_deg` is how far the container says to turn the picture clockwise. `companions` are
+    other faces, with pulses of their own. Twice for `hidden_s` the face is covered. `monk` is a
+    tone of the Monk scale, 0 one near the portrait's own.
     """
 
     lighting: Lighting = "even"
+    flicker: float = 0.0
     rate_hz: int = 30
     variable_rate: bool = False
     bitrate_kbps: int = 0
@@ -50,6 +52,7 @@ class Scene:
         """The scene in the words of `Recording.conditions`."""
         return {
             "lighting": self.lighting,
+            "flicker": f"{100 * self.flicker:g} %",
             "frame_rate": "variable" if self.variable_rate else str(self.rate_hz),
             "compression": f"h264-{self.bitrate_kbps}k" if self.bitrate_kbps else "h264-fine",
             "rotation": str(self.turned_deg),
@@ -76,7 +79,9 @@ DIFFICULTIES: dict[str, Difficulty] = {
     "dark": Difficulty((Scene(lighting="dark"),)),
     "dark-motion": Difficulty((Scene(lighting="dark"),), moving=True),
     "drift": Difficulty((Scene(lighting="drift"),)),
-    "flicker": Difficulty((Scene(lighting="flicker"),)),
+    "flicker": Difficulty(
+        tuple(Scene(lighting="flicker", flicker=depth) for depth in (0.002, 0.01, 0.03))
+    ),
     "compressed": Difficulty(tuple(Scene(bitrate_kbps=rate) for rate in (2000, 800, 300))),
     "low-rate": Difficulty(tuple(Scene(rate_hz=rate) for rate in (15, 10))),
     "variable-rate": Difficulty((Scene(rate_hz=24, variable_rate=True),)),

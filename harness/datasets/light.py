@@ -25,24 +25,23 @@ class Lamp:
     """A lighting by its numbers: shares of brightness, noise in multiples of a well lit sensor's.
 
     `drift` is smooth; `steps` is the size of sudden changes, one every `STEP_EVERY_S`, as of a
-    lamp or a cloud. `beat` is the depth of a mains flicker that beats with the shutter, in bands
-    that run over the frame.
+    lamp or a cloud.
     """
 
     brightness: float = 1.0
     noise: float = 1.0
     drift: float = 0.015
     steps: float = 0.0
-    beat: float = 0.0
 
 
 LAMPS = {
     "even": Lamp(),
     "dark": Lamp(brightness=0.2, noise=1.6),  # the gain is turned up, as a camera does
     "drift": Lamp(drift=0.08, steps=0.15),
-    "flicker": Lamp(beat=0.03),
+    "flicker": Lamp(),
 }
 STEP_EVERY_S, STEP_LENGTH_S = 5.0, 0.3
+# Flicker of the mains that beats with the shutter, in bands that run over the frame.
 BEAT_HZ = (0.8, 2.4)  # inside the band of heart rates, where it does harm
 BANDS = 1.2  # of flicker over the frame's height: a shutter that takes 10 ms at 120 Hz
 
@@ -60,7 +59,7 @@ class Light:
         lamp_rng = spec.rng("lamp")
         even += lamp.steps * _steps(spec, lamp_rng)
         self._channels = np.clip((even + np.stack(tint)).T, 0.3, 1.4) * lamp.brightness
-        self._beat = lamp.beat
+        self._beat = spec.scene.flicker
         cycle = lamp_rng.uniform(*BEAT_HZ) * spec.times_s() + lamp_rng.uniform()
         bands = BANDS * np.arange(spec.height)[:, None, None] / spec.height
         self._cycle, self._bands = cycle, bands

@@ -153,7 +153,7 @@ class SyntheticEntry(DatasetEntry):
             return clips
         if self.pulses == NEUROKIT:
             return with_pulses(clips, NEUROKIT)
-        labels = _root(self.pulses, name, folder)
+        labels = _root(self.pulses, name, folder, "pulses")
         return with_pulses(clips, CONTACT, contact_stretches(labels, self.seconds))
 
 
@@ -220,12 +220,12 @@ def _parse_entry(where: str, body: object) -> DatasetEntry:
         raise UserError(f"{where}: {field}: {first['msg']}") from None
 
 
-def _root(text: str, name: str, folder: Path) -> Path:
+def _root(text: str, name: str, folder: Path, field: str = "root") -> Path:
     expanded = os.path.expandvars(text)
     unset = re.search(r"\$\{?(\w+)", expanded)
     if unset:
-        raise UserError(f"dataset {name}: root: the variable {unset[1]} is not set")
+        raise UserError(f"dataset {name}: {field}: the variable {unset[1]} is not set")
     try:
         return folder / Path(expanded).expanduser()
     except RuntimeError as error:  # ~nobody-we-know
-        raise UserError(f"dataset {name}: root: {error}") from None
+        raise UserError(f"dataset {name}: {field}: {error}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.campaign import CaseRun, Replayed, load_cases
-from harness.verdicts.conditions import HOLDS_BPM, Condition, Observed, by_condition
+from harness.verdicts.conditions import HOLDS_BPM, Condition, Observed, beat_of, by_condition
 from harness.verdicts.surroundings import Surroundings
 from rppg_core.errors import UserError
 
@@ -24,7 +25,8 @@ def condition_tables(folders: Sequence[Path], by: str) -> RenderableType:
     """A table for each case of each folder of results; UserError where none has `by`."""
     parts: list[RenderableType] = []
     known: set[str] = set()
-    for run in (run for folder in folders for run in load_cases(folder)):
+    cases = [run for folder in folders for run in load_cases(folder)]
+    for run in (part for whole in cases for part in _by_pipe(whole)):
         observed = [_observed(one) for one in run.replays]
         known.update(name for one in observed for name in one.conditions)
         rows = by_condition(observed, by)
@@ -34,6 +36,16 @@ def condition_tables(folders: Sequence[Path], by: str) -> RenderableType:
         names = ", ".join(sorted(known)) or "none at all"
         raise UserError(f"no recording has a condition {by!r}; there are: {names}")
     return Group(*parts)
+
+
+def _by_pipe(run: CaseRun) -> list[CaseRun]:
+    """A case's replays by model and detector: a folder may hold those of several runs."""
+    parts: dict[tuple[str, str], list[Replayed]] = {}
+    for one in run.replays:
+        raw: Any = one.record.raw
+        pipe = (str(raw.get("model", {}).get("name")), str(raw.get("detector")))
+        parts.setdefault(pipe, []).append(one)
+    return [replace(run, replays=tuple(part)) for part in parts.values()]
 
 
 def _observed(one: Replayed) -> Observed:
@@ -54,7 +66,14 @@ def _observed(one: Replayed) -> Observed:
             about["frames_with_face"] / frames if frames else None,
         ),
         sighted=result["sightings"] / searches if searches else None,
+        beat=_beat(about, one.record.bpm),
     )
+
+
+def _beat(about: Any, bpm: float | None) -> float | None:
+    if bpm is None or not about.get("luminance"):
+        return None
+    return beat_of(np.asarray(about["luminance"]), np.asarray(about["time_s"]), bpm)
 
 
 def _mean(values: Sequence[float | None] | None) -> float | None:

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.datasets.base import natural_key
+from harness.datasets.base import FloatArray, natural_key
 from harness.verdicts.surroundings import DARK_BELOW, MOVING_FROM, Surroundings
 
 HOLDS_BPM = 2.0  # largest mean absolute error, with every recording giving a heart rate
 WEAK_SNR_DB = 0.0  # as much noise as pulse within the band
+BEAT_SHARE = 0.006  # of the light on the face, swinging in time with the rate told: no pulse does
+MIN_SAMPLES = 16
+WORST_CONDITION = 10.0  # of the fit's terms, each of unit length
 FACE_SHARE = 0.98  # of the frames; with less the face was lost for a while
 
 
@@ -21,7 +24,7 @@ class Observed:
     """One recording as replayed; `estimate_bpm` and `snr_db` are None where it gave no rate.
 
     `band_bpm` is what post-processing looked at; `sighted` the share of the detector's searches
-    that found a face.
+    that found a face; `beat` the amplitude of the light on the face at the rate told, as a share.
     """
 
     recording: str
@@ -32,6 +35,7 @@ class Observed:
     band_bpm: tuple[float, float]
     surroundings: Surroundings
     sighted: float | None = None
+    beat: float | None = None
 
     @property
     def error_bpm(self) -> float | None:
@@ -87,7 +91,26 @@ def reason(one: Observed) -> str:
         found.append(f"{about.speed:.3f} face widths/s")
     if one.snr_db is not None and one.snr_db < WEAK_SNR_DB:
         found.append(f"SNR {one.snr_db:.1f} dB")
+    if one.beat is not None and one.beat > BEAT_SHARE:
+        found.append(f"light beats by {100 * one.beat:.1f} % at the rate told")
     return ", ".join(found) or "nothing measured sets it apart"
+
+
+def beat_of(luminance: FloatArray, time_s: FloatArray, bpm: float) -> float | None:
+    """Amplitude of `luminance` (n,) at `time_s` (n,) at a rate, as a share of its mean.
+
+    By least squares, so that the samples may be further apart than half a beat; None where they
+    are too few, or the rate is told apart from neither a constant nor a trend.
+    """
+    if len(luminance) < MIN_SAMPLES or float(np.mean(luminance)) <= 0:
+        return None
+    centred_s = time_s - time_s.mean()
+    turn = 2 * np.pi * bpm / 60 * centred_s
+    terms = np.stack([np.ones_like(turn), centred_s, np.cos(turn), np.sin(turn)], axis=1)
+    if np.linalg.cond(terms / np.linalg.norm(terms, axis=0)) > WORST_CONDITION:
+        return None
+    fitted = np.linalg.lstsq(terms, luminance, rcond=None)[0]
+    return float(np.hypot(fitted[2], fitted[3]) / np.mean(luminance))
 
 
 def by_condition(observed: Sequence[Observed], name: str) -> list[Condition]:

@@ -17,6 +17,7 @@ from rppg_core.errors import UserError
 
 WORDS = {
     "lighting": {"even", "dark", "drift", "flicker"},
+    "flicker": {"0 %", "0.2 %", "1 %", "3 %"},
     "motion": {"still", "moving"},
     "frame_rate": {"30", "15", "10", "variable"},
     "compression": {"h264-fine", "h264-2000k", "h264-800k", "h264-300k"},
@@ -69,14 +70,15 @@ def test_conditions_are_of_one_vocabulary_and_tell_difficulties_apart(clips):
 
 
 def test_a_difficulty_has_one_thing_hard_about_it():
+    together = [{"lighting", "flicker"}, {"rate_hz", "variable_rate"}]
     for name, difficulty in DIFFICULTIES.items():
         for scene in difficulty.scenes:
             changed = {
-                field
-                for field, value in vars(scene).items()
-                if value != getattr(PLAIN, field) and field != "rate_hz"
+                field for field, value in vars(scene).items() if value != getattr(PLAIN, field)
             }
-            assert len(changed) + difficulty.moving <= 2 if "-" in name else 1, name
+            hard = (1 if changed in together else len(changed)) + difficulty.moving
+            hard += difficulty.groups != DIFFICULTIES["still"].groups
+            assert hard == {"still": 0, "dark-motion": 2}.get(name, 1), name
 
 
 @settings(max_examples=30)
