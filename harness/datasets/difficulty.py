@@ -29,7 +29,7 @@ class Scene:
     `flicker` is the depth of a flickering lamp, as a share of its light. `bitrate_kbps` of 0 is
     the project's own encoding, which keeps the pulse; any other is x264 as cameras and calls use
     it. `turned_deg` is how far the container says to turn the picture clockwise. `companions` are
-    other faces, with pulses of their own. Twice for `hidden_s` the face is covered. `monk` is a
+    other faces, with pulses of their own. Once for `hidden_s` the face is covered. `monk` is a
     tone of the Monk scale, 0 one near the portrait's own.
     """
 
@@ -40,7 +40,7 @@ class Scene:
     bitrate_kbps: int = 0
     turned_deg: int = 0
     companions: int = 0
-    hidden_s: float = 0.0
+    hidden_s: int = 0
     monk: int = 0
 
     @property
@@ -57,7 +57,7 @@ class Scene:
             "compression": f"h264-{self.bitrate_kbps}k" if self.bitrate_kbps else "h264-fine",
             "rotation": str(self.turned_deg),
             "faces": str(1 + self.companions),
-            "face_hidden": "twice" if self.hidden_s else "never",
+            "face_hidden_s": str(self.hidden_s),
         }
 
 
@@ -87,7 +87,7 @@ DIFFICULTIES: dict[str, Difficulty] = {
     "variable-rate": Difficulty((Scene(rate_hz=24, variable_rate=True),)),
     "rotated": Difficulty(tuple(Scene(turned_deg=turn) for turn in (90, 180, 270))),
     "several-faces": Difficulty((Scene(companions=2),)),
-    "face-lost": Difficulty((Scene(hidden_s=3.5),)),
+    "face-lost": Difficulty(tuple(Scene(hidden_s=length) for length in (2, 4))),
     "skin-tones": Difficulty(tuple(Scene(monk=tone) for tone in range(1, 11))),
     "wide-rates": Difficulty(groups=tuple(WIDE_GROUPS_BPM.items())),
 }

@@ -1,4 +1,4 @@
-"""A sheet that hides the face now and then: what a hand, a cup or a passer-by does."""
+"""A sheet that hides the face for a while: what a hand, a cup or a passer-by does."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from harness.datasets.clips import ClipSpec
 from harness.datasets.encoding import Box
 from harness.datasets.portrait import Image
 
-AT = (0.25, 0.6)  # when it comes, as shares of the clip
-LONGEST_SHARE = 0.2  # of the clip, each time
+AT = 0.4  # when it comes, as a share of the clip
+LONGEST_SHARE = 0.25  # of the clip
 SLIDE_S = 0.4
 COLOUR = (150.0, 158.0, 170.0)
 SHADES, SHADES_PX = 6.0, 25.0  # its unevenness, in 8-bit steps, and its grain
@@ -19,7 +19,7 @@ WOBBLE_PX = 2.0
 
 
 class Sheet:
-    """Slides up over `face`, stays, and slides down again, twice in a clip that asks for it."""
+    """Slides up over `face`, stays, and slides down again, in a clip that asks for it."""
 
     def __init__(self, spec: ClipSpec, face: Box) -> None:
         self._face = face
@@ -28,10 +28,9 @@ class Sheet:
         hidden_s = min(spec.scene.hidden_s, LONGEST_SHARE * end_s)
         self._cover = np.zeros(len(time_s))
         if hidden_s:
-            for share in AT:
-                since = time_s - share * end_s
-                slide = np.minimum(since, hidden_s - since) / SLIDE_S + 0.5
-                self._cover = np.maximum(self._cover, np.clip(slide, 0, 1))
+            since = time_s - AT * end_s
+            slide = np.minimum(since, hidden_s - since) / SLIDE_S + 0.5
+            self._cover = np.clip(slide, 0, 1)
             rng = spec.rng("sheet")
             grain = cv2.GaussianBlur(
                 rng.standard_normal((spec.height, spec.width)), (0, 0), SHADES_PX

@@ -103,11 +103,12 @@ def test_a_rotated_container_is_honoured(tmp_path, scene):
 def test_video_labels_and_truth_have_one_clock(tmp_path, name):
     (tmp_path / "datasets.yaml").write_text(
         f"one: {{kind: synthetic, difficulty: [{name}], clips_each: 1, seconds: 4, "
-        f"size: [320, 240], root: cache, recordings: [{name}-1]}}\n"
+        "size: [320, 240], root: cache}\n"
     )
     dataset = open_dataset("one", tmp_path / "datasets.yaml")
-    dataset.prepare()
-    (recording,) = dataset.recordings()
+    dataset.root.mkdir(parents=True)
+    render_clip(dataset.clips[0], dataset.root)
+    recording = dataset.recordings()[0]
     with open_source(recording.video) as source:
         container_s = np.array([frame.time_s for frame in source])
     truth, labels = read_truth(recording.video), dataset.labels(recording)
@@ -115,7 +116,6 @@ def test_video_labels_and_truth_have_one_clock(tmp_path, name):
     np.testing.assert_allclose(labels.frame_times_s, truth.time_s, atol=2e-6)
     np.testing.assert_allclose(labels.ppg, truth.pulse, atol=2e-6)
     assert (np.ptp(np.diff(container_s)) > 0.01) == (name == "variable-rate")
-    assert [path.name for path in recording.video.parents[1].iterdir()] == [recording.id]
 
 
 def test_same_spec_same_files(tmp_path):
@@ -143,11 +143,11 @@ def test_a_hidden_face_is_not_seen_while_its_pulse_goes_on():
     clip = spec(DIFFICULTIES["face-lost"].scenes[0], seconds=10)
     truth, box = clip_truth(clip), face_box(clip)
     hidden = ~truth.visible
-    assert 0.3 < hidden.mean() < 0.45
-    assert np.diff(hidden.astype(int)).clip(0).sum() == 2
+    assert hidden.sum() == pytest.approx(2 * 30, abs=2)
+    assert np.diff(hidden.astype(int)).clip(0).sum() == 1
     middle = (slice(box.top, box.top + box.height), slice(box.left, box.left + box.width))
     frames = [frame[middle].astype(float) for frame in render_frames(clip)]
-    plain = spec(replace(clip.scene, hidden_s=0.0), seconds=10)
+    plain = spec(replace(clip.scene, hidden_s=0), seconds=10)
     others = [frame[middle].astype(float) for frame in render_frames(plain)]
     apart = np.array([np.abs(a - b).mean() for a, b in zip(frames, others, strict=True)])
     assert apart[hidden].min() > 10 * apart[:30].max() + 1
@@ -213,9 +213,6 @@ def test_parts_of_a_family_share_what_was_rendered(tmp_path):
     moving.prepare()
     assert [path.name for path in night.root.iterdir()] == ["dark-motion-1"]
     assert [clip.id for clip in night.missing()] == ["dark-1"]
-    calls = []
-    night.prepare(lambda *call: calls.append(call))
-    assert calls == [(2, 2, "dark-1")]
 
 
 @pytest.mark.parametrize(

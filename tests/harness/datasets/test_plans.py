@@ -23,7 +23,7 @@ WORDS = {
     "compression": {"h264-fine", "h264-2000k", "h264-800k", "h264-300k"},
     "rotation": {"0", "90", "180", "270"},
     "faces": {"1", "3"},
-    "face_hidden": {"never", "twice"},
+    "face_hidden_s": {"0", "2", "4"},
     "skin_type": {f"monk{tone}" for tone in range(1, 11)},
     "pulse": {"simulated", "neurokit2", "contact"},
     "difficulty": set(DIFFICULTIES),
