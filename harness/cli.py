@@ -13,6 +13,7 @@ from harness.boards.errors import BoardError
 from harness.boards.inventory import load_boards
 from harness.campaign import load_cases
 from harness.datasets.registry import load_datasets, open_dataset
+from harness.datasets.selection import parse_conditions
 from harness.reports.conditions import condition_tables
 from harness.reports.progress import CampaignProgress
 from harness.reports.terminal import summary
@@ -84,7 +85,9 @@ def report(options: argparse.Namespace) -> int:
 
 def conditions(options: argparse.Namespace) -> int:
     """`rppg-bench conditions RESULTS`: where the heart rate holds, and what was measured there."""
-    Console(highlight=False).print(condition_tables(options.results, options.by))
+    Console(highlight=False).print(
+        condition_tables(options.results, options.by, parse_conditions(options.condition))
+    )
     return 0
 
 
@@ -108,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     add = commands.add_parser("conditions", help="which conditions hold, from runs' records")
     add.add_argument("results", type=Path, nargs="+")
     add.add_argument("--by", default="difficulty", metavar="CONDITION")
+    add.add_argument("--condition", action="append", default=[], metavar="NAME=VALUE")
     add.set_defaults(command=conditions)
     return parser
 

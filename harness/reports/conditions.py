@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,20 +21,29 @@ from rppg_core.errors import UserError
 NOTHING = "-"
 
 
-def condition_tables(folders: Sequence[Path], by: str) -> RenderableType:
-    """A table for each case of each folder of results; UserError where none has `by`."""
+def condition_tables(
+    folders: Sequence[Path], by: str, only: Mapping[str, Sequence[str]] | None = None
+) -> RenderableType:
+    """A table for each case of each folder of results, of recordings with conditions in `only`.
+
+    UserError where none has the condition `by`.
+    """
     parts: list[RenderableType] = []
     known: set[str] = set()
     cases = [run for folder in folders for run in load_cases(folder)]
     for run in (part for whole in cases for part in _by_pipe(whole)):
         observed = [_observed(one) for one in run.replays]
+        for name, values in (only or {}).items():
+            observed = [one for one in observed if one.conditions.get(name) in values]
         known.update(name for one in observed for name in one.conditions)
         rows = by_condition(observed, by)
         if rows:
             parts += [Text(_title(run)), _table(rows, by), *_reasons(rows), Text("")]
     if not parts:
         names = ", ".join(sorted(known)) or "none at all"
-        raise UserError(f"no recording has a condition {by!r}; there are: {names}")
+        asked = " and ".join(f"{name} {'/'.join(values)}" for name, values in (only or {}).items())
+        which = f"recording of {asked}" if asked else "recording"
+        raise UserError(f"no {which} has a condition {by!r}; there are: {names}")
     return Group(*parts)
 
 
