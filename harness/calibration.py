@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 
 from harness.datasets.base import Dataset, Progress, Recording
+from harness.datasets.plans import plan_clips
 from harness.datasets.registry import open_dataset
-from harness.datasets.synthetic import SyntheticDataset, default_root, plan_clips
+from harness.datasets.synthetic import SyntheticDataset, default_root
 from harness.reports.progress import CampaignProgress
 from rppg_core import __version__
 from rppg_core.errors import UserError

@@ -14,8 +14,10 @@ from harness.boards.errors import BoardError
 from harness.boards.inventory import load_boards
 from harness.campaign import likeness, load_cases
 from harness.datasets.registry import open_dataset
+from harness.datasets.selection import parse_conditions
 from harness.examine import study
 from harness.reports.accuracy_tables import accuracy_tables
+from harness.reports.conditions import condition_tables
 from harness.reports.progress import CampaignProgress
 from harness.reports.terminal import summary
 from harness.reports.variants import FLOAT
@@ -71,6 +73,14 @@ def report(options: argparse.Namespace) -> int:
     return 0
 
 
+def conditions(options: argparse.Namespace) -> int:
+    """`rppg-bench conditions RESULTS`: where the heart rate holds, and what was measured there."""
+    Console(highlight=False).print(
+        condition_tables(options.results, options.by, parse_conditions(options.condition))
+    )
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="rppg-bench", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -88,6 +98,11 @@ def _parser() -> argparse.ArgumentParser:
     calibration.add_command(commands)
     compare_models.add_command(commands)
     plot_command.add_to(commands)
+    add = commands.add_parser("conditions", help="which conditions hold, from runs' records")
+    add.add_argument("results", type=Path, nargs="+")
+    add.add_argument("--by", default="difficulty", metavar="CONDITION")
+    add.add_argument("--condition", action="append", default=[], metavar="NAME=VALUE")
+    add.set_defaults(command=conditions)
     return parser
 
 

@@ -66,8 +66,9 @@ class Dataset(ABC):
     def prepare(self, progress: Progress | None = None) -> None:  # noqa: B027 - optional hook
         """Make whatever must exist before a replay; nothing where the videos are given."""
 
-    def expect(self, recordings: Collection[str]) -> None:  # noqa: B027 - optional hook
-        """Be told the ids of what will be replayed, so that `prepare` need make no more."""
+    def narrow(self, ids: Collection[str]) -> Dataset:
+        """This dataset, or one that prepares no more than the recordings of these ids."""
+        return self
 
     @abstractmethod
     def recordings(self) -> list[Recording]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Iterator
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -110,9 +111,11 @@ class MmpdDataset(Dataset):
         self._conditions  # noqa: B018 - reads the files, which finds those that cannot be
         return lines + [f"{name}: {why}" for name, why in sorted(self._unreadable.items())]
 
-    def expect(self, recordings: Collection[str]) -> None:
+    def narrow(self, ids: Collection[str]) -> MmpdDataset:
         """Copy no other videos: a minute takes some 100 MB."""
-        self._expected = recordings
+        part = copy(self)
+        part._expected = ids
+        return part
 
     def prepare(self, progress: Progress | None = None) -> None:
         """Copy the videos that are not yet copied; files that cannot be read are left out."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -88,13 +88,8 @@ class SelectedDataset(Dataset):
         super().__init__(name or whole.name, whole.root, whole.convention)
 
     def prepare(self, progress: Progress | None = None) -> None:
-        """Make whatever the whole dataset makes, for this part of it where it can tell."""
-        self.expect({recording.id for recording in self.recordings()})
-        self.whole.prepare(progress)
-
-    def expect(self, recordings: Collection[str]) -> None:
-        """Tell the whole dataset."""
-        self.whole.expect(recordings)
+        """Make whatever the whole dataset makes."""
+        self.whole.narrow({one.id for one in self.recordings()}).prepare(progress)
 
     def recordings(self) -> list[Recording]:
         """List the recordings that are meant."""

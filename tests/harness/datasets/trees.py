@@ -15,7 +15,8 @@ import h5py
 import numpy as np
 from scipy.io import savemat
 
-from harness.datasets.rendering import FPS, ClipSpec, render_frames
+from harness.datasets.clips import FPS, ClipSpec
+from harness.datasets.rendering import render_frames
 
 WIDTH, HEIGHT, FRAMES = 320, 240, 200
 BPM = 80.0  # at 30 frames a second: 53 at 20, 93 at 35
