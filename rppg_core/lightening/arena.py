@@ -29,11 +29,13 @@ EIGHT_BIT = (schema.TensorType.INT8, schema.TensorType.UINT8)
 class Memory:
     """`tensors_bytes`: of the tensors alive at one time, at most; any runtime needs them.
 
-    `arena_bytes`: with the scratch buffers of TFLite's own integer convolutions.
+    `arena_bytes`: with the scratch buffers of TFLite's own integer convolutions. `at_least`: there
+    are convolutions in floating point, whose buffers are not counted; the arena is larger then.
     """
 
     tensors_bytes: int
     arena_bytes: int
+    at_least: bool
 
 
 def memory_of(model: Any, graph: Any) -> Memory:
@@ -53,7 +55,12 @@ def memory_of(model: Any, graph: Any) -> Memory:
         for number in range(last)
     ]
     scratch = [_im2col_bytes(model, graph, operator) for operator in graph.operators]
-    return Memory(max(alive, default=0), max(map(sum, zip(alive, scratch, strict=True)), default=0))
+    arena = max(map(sum, zip(alive, scratch, strict=True)), default=0)
+    floating = any(
+        _is_convolution(model, one) and graph.tensors[one.inputs[0]].type not in EIGHT_BIT
+        for one in graph.operators
+    )
+    return Memory(max(alive, default=0), arena, floating)
 
 
 def tensor_bytes(tensor: Any) -> int:
@@ -66,9 +73,14 @@ def shape_of(tensor: Any) -> tuple[int, ...]:
     return () if tensor.shape is None else tuple(int(n) for n in tensor.shape)
 
 
-def _im2col_bytes(model: Any, graph: Any, operator: Any) -> int:
+def _is_convolution(model: Any, operator: Any) -> bool:
     code = model.operatorCodes[operator.opcodeIndex]
-    if max(code.builtinCode, code.deprecatedBuiltinCode) != schema.BuiltinOperator.CONV_2D:
+    number = max(code.builtinCode, code.deprecatedBuiltinCode)
+    return bool(number == schema.BuiltinOperator.CONV_2D)
+
+
+def _im2col_bytes(model: Any, graph: Any, operator: Any) -> int:
+    if not _is_convolution(model, operator):
         return 0
     picture, kernel = (graph.tensors[i] for i in operator.inputs[:2])
     if picture.type not in EIGHT_BIT:

@@ -143,8 +143,8 @@ def report(model: Inspection) -> str:
     )
     scratch = model.memory.arena_bytes - model.memory.tensors_bytes
     lines.append(
-        f"  arena {model.memory.arena_bytes:,} bytes: tensors alive at once "
-        f"{model.memory.tensors_bytes:,}"
+        f"  arena {'at least ' * model.memory.at_least}{model.memory.arena_bytes:,} bytes: "
+        f"tensors alive at once {model.memory.tensors_bytes:,}"
         + (f", scratch of TFLite's own integer convolutions {scratch:,}" if scratch else "")
     )
     return "\n".join(lines)

@@ -75,6 +75,7 @@ def test_the_arena_is_what_the_interpreter_takes(pair):
         memory = inspect_model(path).memory
         assert memory.arena_bytes == pytest.approx(int(done.stdout), rel=0.02)
         assert memory.tensors_bytes < memory.arena_bytes
+        assert not memory.at_least
 
 
 def test_tensors_alive_at_once_are_counted_by_hand(whole):
@@ -83,6 +84,8 @@ def test_tensors_alive_at_once_are_counted_by_hand(whole):
     one = 36 * 36 * 4
     memory = inspect_model(whole).memory
     assert memory.arena_bytes == memory.tensors_bytes
+    assert memory.at_least
+    assert "arena at least" in report(inspect_model(whole))
     assert memory.tensors_bytes >= WINDOW * one * (3 + 32) + one * 3
     assert memory.tensors_bytes <= WINDOW * one * (3 + 32 + 32) + one * 3 + 4 * (34**2 + 15**2)
 

@@ -1,4 +1,4 @@
-"""TS-CAN in PyTorch, layers named as rPPG-Toolbox names them, written after the paper alone."""
+"""TS-CAN in PyTorch: layers named and sized as rPPG-Toolbox has them, code of its own."""
 
 import torch
 from torch import nn
