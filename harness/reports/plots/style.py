@@ -229,7 +229,7 @@ def file_stem(*parts: str) -> str:
 
 
 def save(figure: Figure, stem: Path) -> list[Path]:
-    """Write `figure` as PNG and SVG; the same figure gives the same bytes."""
+    """Write `figure` as PNG and SVG."""
     files = [stem.with_name(stem.name + ending) for ending in (".png", ".svg")]
     figure.savefig(files[0], dpi=DPI)
     figure.set_layout_engine("none")  # laid out already
