@@ -3,7 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-BENCH ?= --board local --dataset synthetic --detector auto
+BENCH ?= --board local --dataset synthetic --detector auto --variant float32,dynamic,int8 \
+	--benchmark-columns=median,min,max,rounds
 
 .PHONY: bench test lint
 bench: $(VENV)/ready

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,15 @@ from rich.console import RenderableType
 
 from harness.boards.base import Board
 from harness.boards.inventory import load_boards, open_board
-from harness.calibration import refuse_overlap
-from harness.campaign import CaseRun, Pipe, pairs, run_case
+from harness.calibration import own_calibration, refuse_overlap
+from harness.campaign import CaseRun, Pipe, likeness, run_case
 from harness.datasets.base import Dataset
-from harness.datasets.registry import load_datasets, open_dataset
+from harness.datasets.registry import open_dataset
+from harness.datasets.selection import Selection, parse_conditions, select
+from harness.model_making import making_of
 from harness.reports.progress import CampaignProgress
 from harness.reports.terminal import CaseSummary, summary
+from harness.reports.variants import FLOAT, Fidelity, Variant
 from harness.verdicts.accuracy import AccuracyReport, score
 from harness.verdicts.fidelity import FidelityReport
 from harness.verdicts.gates import GateResult, gate_accuracy, gate_latency, gate_quantization
@@ -28,8 +31,6 @@ from rppg_core import models
 from rppg_core.errors import UserError
 from rppg_core.model_card import read_card
 from rppg_core.tscan_int8 import partner_of
-
-FLOAT = "float32"  # the form that the others are compared with
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Options:
     datasets_file: Path
     thresholds_file: Path
     timeout_s: float
+    conditions: tuple[str, ...] = ()
 
 
 @dataclass
@@ -96,12 +98,16 @@ class Bench:
                     f"no board {name!r} in {self.options.boards_file}; it has: {', '.join(known)}"
                 )
         for name in self.options.datasets:
-            if name not in load_datasets(self.options.datasets_file):
-                open_dataset(name, self.options.datasets_file)
+            open_dataset(name, self.options.datasets_file)
+        parse_conditions(self.options.conditions)
         self.thresholds()
         models.choose_detector(self.options.detector)
         for case in self.cases():
-            models.tflite_file(models.choose_model(self.options.model)[0], case.variant)
+            model = self._model(models.choose_model(self.options.model)[0], case)[1]
+            card = read_card(model)
+            if "calibration" in card:
+                dataset = self._selected(case.dataset)
+                refuse_overlap(card, dataset, dataset.recordings())
 
     def thresholds(self) -> Thresholds:
         """The rules in the thresholds file. Raises UserError."""
@@ -145,11 +151,9 @@ class Bench:
     def judge_quantization(self, case: Case, progress: CampaignProgress) -> Verdicts:
         """The case with its likeness to float32, replayed for it where it was not, and gates."""
         held = self.verdicts[case]
-        size = sum(
-            path.stat().st_size
-            for path in self._model_files(models.choose_model(self.options.model)[0], case)
-        )
-        held.fidelity = FidelityReport(pairs(held.run, self._float_run(case, progress)), size)
+        likeness_found = likeness(held.run, self._float_run(case, progress))
+        _, model = self._model(models.choose_model(self.options.model)[0], case)
+        held.fidelity = replace(likeness_found, making=making_of(model))
         held.fidelity_gates = gate_quantization(
             self.thresholds(), case, held.fidelity, held.run.failures
         )
@@ -183,7 +187,7 @@ class Bench:
     ) -> CaseRun:
         dataset = self._dataset(case.dataset, progress)
         chosen, instead = models.choose_model(which)
-        name, model = models.tflite_file(chosen, case.variant)
+        name, model = self._model(chosen, case)
         refuse_overlap(read_card(model), dataset, dataset.recordings())
         detector, files, remark = models.choose_detector(self.options.detector)
         for line in filter(None, (instead, remark)):
@@ -195,8 +199,7 @@ class Bench:
             Pipe(name, model, detector, files, appearance=partner_of(model)),
             results,
             progress,
-            self.options.recordings,
-            self.options.timeout_s,
+            timeout_s=self.options.timeout_s,
         )
 
     def _float_run(self, case: Case, progress: CampaignProgress) -> CaseRun:
@@ -210,14 +213,17 @@ class Bench:
             self._float_runs[plain] = self._replay_model(plain, weights, folder, progress)
         return self._float_runs[plain]
 
-    def _model_files(self, which: str, case: Case) -> list[Path]:
-        model = models.tflite_file(which, case.variant)[1]
-        return [path for path in (model, partner_of(model)) if path is not None]
+    def _model(self, which: str, case: Case) -> tuple[str, Path]:
+        return models.tflite_file(which, case.variant, own_calibration)
 
     def _dataset(self, name: str, progress: CampaignProgress) -> Dataset:
-        dataset = open_dataset(name, self.options.datasets_file)
+        dataset = self._selected(name)
         dataset.prepare(progress.rendered)
         return dataset
+
+    def _selected(self, name: str) -> Dataset:
+        wanted = Selection(self.options.recordings, (), parse_conditions(self.options.conditions))
+        return select(open_dataset(name, self.options.datasets_file), wanted)
 
     def _board(self, name: str) -> Board:
         if name not in self._boards:
@@ -245,11 +251,37 @@ def summarise(held: Verdicts) -> CaseSummary:
         detector=run.named("detector"),
         model=f"{run.named('model', 'name')} on {run.named('runtime', 'name')} "
         f"{run.named('runtime', 'version')}",
-        labels=", ".join(sorted({one.convention for one in run.replays})),
+        labels=label_note(run),
         heart_rate=f"{run.named('settings', 'pulse', 'method')}, {band} Hz, whole recording",
         accuracy=held.accuracy,
         accuracy_gates=held.accuracy_gates,
         latency=held.latency,
         latency_gates=held.latency_gates,
         failures=run.failures,
+        fidelity=None
+        if held.fidelity is None
+        else Fidelity(run.case, run.synthetic, held.fidelity, held.fidelity_gates),
+        variant=Variant(
+            run.case,
+            run.synthetic,
+            run.model_bytes,
+            score(run.scored).overall,
+            measure(run.times),
+            held.fidelity,
+            (*held.accuracy_gates, *held.latency_gates, *held.fidelity_gates),
+        ),
+        absent=run.absent,
+    )
+
+
+def label_note(run: CaseRun) -> str:
+    """The conventions of the reference heart rates, and how many of those cannot be trusted."""
+    conventions = ", ".join(sorted({one.convention for one in run.replays}))
+    count = sum(bool(one.label_defects) for one in run.replays)
+    if not count:
+        return conventions
+    noun = "recording" if count == 1 else "recordings"
+    return (
+        f"{conventions}; {count} {noun} with unrepaired defects: "
+        f"rppg-bench labels {run.case.dataset}"
     )

@@ -1,6 +1,6 @@
 """Calibration of full-integer models: windows of inputs out of the recordings of a dataset.
 
-    python -m harness.calibration --out FILE [--dataset NAME --subjects A,B]
+    rppg-bench calibrate [DATASET --subjects A,B] --out FILE
 
 Without a dataset, clips are rendered for it that no configured dataset holds. What a model was
 calibrated with is in its card, and such recordings are refused for its evaluation.
@@ -10,19 +10,23 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import sys
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from harness.datasets.base import Dataset, Recording
+from harness.datasets.base import Dataset, Progress, Recording
+from harness.datasets.plans import plan_clips
 from harness.datasets.registry import open_dataset
-from harness.datasets.synthetic import SyntheticDataset, default_root, plan_clips
+from harness.datasets.synthetic import SyntheticDataset, default_root
+from harness.reports.progress import CampaignProgress
+from rppg_core import __version__
 from rppg_core.errors import UserError
 from rppg_core.faces import make_detector
 from rppg_core.lightening.calibration import Calibration, save_calibration
+from rppg_core.models import WINDOW, cache_dir
 from rppg_core.pipeline import Pipeline
 from rppg_core.video import open_source
 
@@ -120,48 +124,98 @@ def fingerprint(recording: Recording) -> str:
 
 
 def refuse_overlap(card: dict[str, Any], dataset: Dataset, recordings: Sequence[Recording]) -> None:
-    """Raise UserError if a model was calibrated with a recording that it is to be judged by."""
-    calibrated = set(card.get("calibration", {}).get("recordings", {}).values())
-    if not calibrated:
-        return
+    """Raise UserError if a model was calibrated with what it is to be judged by.
+
+    That is a subject of the dataset of this name, or a recording that is the same file under
+    whatever name.
+    """
+    about = card.get("calibration", {})
+    subjects = about.get("subjects", ()) if about.get("dataset") == dataset.name else ()
+    calibrated = set(about.get("recordings", {}).values())
     for one in recordings:
-        if one.video.exists() and fingerprint(one) in calibrated:
-            raise UserError(
-                f"{one.id} of dataset {dataset.name} is among the recordings the "
-                f"{card['variant']} model was calibrated with; calibrate with other subjects or "
-                "leave these out"
-            )
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Write a calibration file; exit status 2 after one line for a user's mistake."""
-    parser = argparse.ArgumentParser(
-        prog="python -m harness.calibration", description="Windows to calibrate int8 models with."
-    )
-    parser.add_argument("--out", required=True, type=Path, help="the .npz file to write")
-    parser.add_argument("--dataset", help="a configured dataset (default: clips of its own)")
-    parser.add_argument("--datasets", type=Path, default=Path("datasets.yaml"))
-    parser.add_argument("--subjects", default="", help="its subjects to use, comma-separated")
-    parser.add_argument("--window", type=int, default=10, help="frames of a window")
-    options = parser.parse_args(arguments)
-    subjects = [name for name in options.subjects.split(",") if name]
-    try:
-        if options.dataset is None:
-            dataset: Dataset = own_dataset()
-        elif subjects:
-            dataset = open_dataset(options.dataset, options.datasets)
+        if one.subject in subjects:
+            what = f"of subject {one.subject}, whom"
+        elif calibrated and one.video.exists() and fingerprint(one) in calibrated:
+            what = "among the recordings"
         else:
-            raise UserError("name the --subjects to calibrate with; the others are to evaluate on")
-        dataset.prepare(lambda ready, of, _: print(f"rendered {ready} of {of}", file=sys.stderr))
-        save_calibration(options.out, calibrate(dataset, subjects, options.window))
-    except UserError as bad:
-        print(bad, file=sys.stderr)
-        return 2
+            continue
+        raise UserError(
+            f"{one.id} of dataset {dataset.name} is {what} the {card['variant']} model was "
+            "calibrated with; calibrate with other subjects or leave these out"
+        )
+
+
+def own_calibration(window: int) -> Path:
+    """A calibration file of clips rendered for it, made once. Raises UserError."""
+    made_by = (own_dataset().root.name, Path(__file__).read_text(encoding="utf-8"), __version__)
+    digest = hashlib.sha256("\n".join(made_by).encode()).hexdigest()[:12]
+    target = cache_dir() / "made" / f"calibration-{window}-{digest}.npz"
+    if not target.is_file():
+        write_calibration(target, None, (), window)
+    return target
+
+
+def calibration_for_quantize(
+    window: int, dataset: str | None, subjects: str, datasets_file: Path
+) -> Path:
+    """What `rppg quantize` calibrates with: subjects of a dataset, or clips of its own."""
+    if dataset is None:
+        if subjects:
+            raise UserError("--subjects: of which --calibration-dataset?")
+        return own_calibration(window)
+    chosen = _names(subjects)
+    named = hashlib.sha256(repr((dataset, chosen, datasets_file.resolve())).encode()).hexdigest()
+    target = cache_dir() / "made" / f"calibration-{dataset}-{window}-{named[:12]}.npz"
+    return write_calibration(target, open_dataset(dataset, datasets_file), chosen, window)
+
+
+def write_calibration(
+    target: Path,
+    dataset: Dataset | None,
+    subjects: Sequence[str],
+    window: int,
+    progress: Progress | None = None,
+) -> Path:
+    """Write a calibration file of subjects of `dataset`, or of clips rendered for it."""
+    if (dataset is None) != (not subjects):
+        raise UserError("name a dataset and its --subjects; its others are to evaluate on")
+    source = dataset or own_dataset()
+    if window < 1:
+        raise UserError(f"a window of {window} frames holds nothing")
+    source.prepare(progress)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".part-{os.getpid()}-{target.name}")
+    save_calibration(part, calibrate(source, subjects, window))
+    return part.replace(target)
+
+
+def add_command(commands: Any) -> None:
+    """Add `rppg-bench calibrate` to a command line."""
+    add = commands.add_parser("calibrate", help="windows of recordings, to make int8 models with")
+    add.add_argument("dataset", nargs="?", help="(default: clips rendered for it)")
+    add.add_argument("--subjects", default="", help="its subjects to use, comma-separated")
+    add.add_argument("--window", type=int, default=WINDOW, help="frames of a window")
+    add.add_argument("--out", required=True, type=Path, metavar="FILE", help="the .npz to write")
+    add.add_argument("--datasets", type=Path, default=Path("datasets.yaml"), metavar="FILE")
+    add.set_defaults(command=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """`rppg-bench calibrate`: a calibration file."""
+    if options.out.suffix != ".npz":
+        raise UserError(f"{options.out}: name the file to write NAME.npz")
+    dataset = options.dataset and open_dataset(options.dataset, options.datasets)
+    progress = CampaignProgress()
+    try:
+        subjects = _names(options.subjects)
+        write_calibration(options.out, dataset, subjects, options.window, progress.rendered)
     except OSError as bad:
-        print(f"{bad.filename or options.out}: {bad.strerror}", file=sys.stderr)
-        return 2
+        raise UserError(f"{bad.filename or options.out}: {bad.strerror}") from None
+    finally:
+        progress.close()
+    print(options.out)
     return 0
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())

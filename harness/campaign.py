@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,8 +17,9 @@ import numpy as np
 from harness.boards.base import Board, PutReport
 from harness.boards.errors import BoardError
 from harness.datasets.base import Dataset, Labels, Recording
+from harness.datasets.checking import check_dataset
 from harness.verdicts.accuracy import Scored
-from harness.verdicts.fidelity import Pair
+from harness.verdicts.fidelity import FidelityReport, Pair
 from harness.verdicts.latency import RunTimes, StageTimes
 from harness.verdicts.thresholds import Case
 from harness.window_truth import truth_block
@@ -50,6 +51,12 @@ class Pipe:
         halves = [self.model] if self.appearance is None else [self.model, self.appearance]
         return [*halves, *self.detector_files.values()]
 
+    @property
+    def model_bytes(self) -> int:
+        """Size of the model, both halves of it where it is in two."""
+        halves = [self.model] if self.appearance is None else [self.model, self.appearance]
+        return sum(path.stat().st_size for path in halves)
+
 
 @dataclass(frozen=True)
 class Replayed:
@@ -63,18 +70,23 @@ class Replayed:
     reference_bpm: float
     convention: str
     record: Record
+    label_defects: tuple[str, ...] = ()
     campaign: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class CaseRun:
-    """All replays of one case. `failures` maps recordings without a heart rate to the reason."""
+    """All replays of one case. `failures` maps recordings without a heart rate to the reason.
+
+    `absent` are recordings whose video is not here; they were not replayed.
+    """
 
     case: Case
     synthetic: bool
     replays: tuple[Replayed, ...]
     failures: Mapping[str, str]
     sent_bytes: int
+    absent: tuple[str, ...] = ()
 
     @property
     def scored(self) -> tuple[Scored, ...]:
@@ -97,6 +109,14 @@ class CaseRun:
             for one in self.replays
             if one.record.ok
         )
+
+    @property
+    def model_bytes(self) -> int | None:
+        """Size of the model by the records; None where none of them says it."""
+        sizes = {one.record.raw.get("campaign", {}).get("model_bytes") for one in self.replays} - {
+            None
+        }
+        return max(sizes, default=None)
 
     def named(self, *path: str) -> str:
         """The distinct values of a field of the raw records, for the summary."""
@@ -130,7 +150,6 @@ def run_case(
     pipe: Pipe,
     results: Path,
     observer: Observer,
-    only: Sequence[str] = (),
     timeout_s: float = REPLAY_TIMEOUT_S,
 ) -> CaseRun:
     """Replay every recording of `dataset` on `board`, writing records below `results`.
@@ -138,10 +157,10 @@ def run_case(
     Raises UserError for what a person must mend and BoardError for what the board did; records
     that came back before are on disk then.
     """
-    recordings = [r for r in dataset.recordings() if not only or r.id in only]
-    if not recordings:
-        raise UserError(f"dataset {dataset.name} has no recording named {', '.join(only)}")
-    labels, failures = _all_labels(dataset, recordings)
+    recordings = dataset.recordings()
+    absent = tuple(one.id for one in recordings if not one.video.exists())
+    recordings = [one for one in recordings if one.id not in absent]
+    labels, failures = _all_labels(dataset, recordings, absent)
     observer.start(case, len(recordings))
     deployed, tools = board.deploy(), board.put(pipe.files)
     sent = deployed.sent_bytes + tools.sent_bytes
@@ -161,14 +180,15 @@ def run_case(
         sent += placed.sent_bytes
         job = _job(board, recording, truth, pipe, tools, placed)
         content = _replay(board, job, case, recording, observer, timeout_s)
-        campaign = _campaign(case, dataset, recording, truth, content)
-        write_json(folder / record_name(recording.id), {**content, "campaign": campaign})
+        campaign = _campaign(case, dataset, recording, truth, pipe, content)
+        content = {**content, "campaign": campaign}
+        write_json(folder / record_name(recording.id), content)
         replayed = _replayed(campaign, content)
         replays.append(replayed)
         if replayed.record.error is not None:
             failures[recording.id] = replayed.record.error
         observer.done(case, recording.id, _outcome(replayed))
-    return CaseRun(case, dataset.synthetic, tuple(replays), failures, sent)
+    return CaseRun(case, dataset.synthetic, tuple(replays), failures, sent, absent)
 
 
 def pairs(variant: CaseRun, whole: CaseRun) -> tuple[Pair, ...]:
@@ -186,6 +206,11 @@ def pairs(variant: CaseRun, whole: CaseRun) -> tuple[Pair, ...]:
         for one in variant.replays
         if one.record.bpm is not None and one.recording in others
     )
+
+
+def likeness(run: CaseRun, whole: CaseRun) -> FidelityReport:
+    """A case held against the float model's on the same board and dataset."""
+    return FidelityReport(pairs(run, whole), run.model_bytes, whole.model_bytes)
 
 
 def load_cases(results: Path) -> list[CaseRun]:
@@ -221,16 +246,22 @@ def _stored(results: Path) -> Iterator[dict[str, Any]]:
 
 
 def _all_labels(
-    dataset: Dataset, recordings: Sequence[Recording]
+    dataset: Dataset, recordings: Sequence[Recording], absent: Sequence[str]
 ) -> tuple[dict[str, Labels], dict[str, str]]:
     """Every recording's labels, or why it has none: looked at before time is spent."""
+    if not recordings:
+        raise UserError(
+            f"dataset {dataset.name}: no video is here of {len(absent)} recordings "
+            f"({absent[0]}, ...); fetch them below {dataset.root}"
+        )
     labels: dict[str, Labels] = {}
     failures: dict[str, str] = {}
+    checked = {one.recording: one for one in check_dataset(dataset)}
     for recording in recordings:
         try:
-            if not recording.video.exists():
-                raise UserError(f"{recording.video}: no such video; fetch it or leave it out")
-            labels[recording.id] = dataset.labels(recording)
+            truth = dataset.labels(recording)
+            defects = checked[recording.id].unrepaired(truth.convention)
+            labels[recording.id] = replace(truth, defects=defects)
         except UserError as bad:
             failures[recording.id] = str(bad)
     if not labels:
@@ -306,6 +337,7 @@ def _campaign(
     dataset: Dataset,
     recording: Recording,
     truth: Labels,
+    pipe: Pipe,
     content: Mapping[str, Any],
 ) -> dict[str, Any]:
     times_s = np.asarray(content.get("result", {}).get("time_s", ()), dtype=np.float64)
@@ -313,12 +345,15 @@ def _campaign(
         "board": case.board,
         "dataset": case.dataset,
         "variant": case.variant,
+        "model_bytes": pipe.model_bytes,
         "synthetic": dataset.synthetic,
         "recording": recording.id,
         "subject": recording.subject,
         "conditions": dict(recording.conditions),
         "reference_bpm": truth.reference_bpm,
         "labels": truth.convention,
+        "label_defects": list(truth.defects),
+        "references": dict(truth.references),
         "truth": truth_block(dataset.signals(recording), truth.convention, times_s),
     }
 
@@ -330,7 +365,8 @@ def _replayed(campaign: Mapping[str, Any], content: Mapping[str, Any]) -> Replay
         float(campaign["reference_bpm"]),
         campaign["labels"],
         parse_record(content),
-        campaign,
+        label_defects=tuple(campaign.get("label_defects", ())),
+        campaign=campaign,
     )
 
 

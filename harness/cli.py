@@ -8,16 +8,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness import cli_labels, plot_command
+from harness import calibration, cli_labels, compare_models, plot_command
 from harness.bench import Verdicts, summarise
 from harness.boards.errors import BoardError
 from harness.boards.inventory import load_boards
-from harness.campaign import load_cases
+from harness.campaign import likeness, load_cases
 from harness.datasets.registry import open_dataset
+from harness.datasets.selection import parse_conditions
 from harness.examine import study
 from harness.reports.accuracy_tables import accuracy_tables
+from harness.reports.conditions import condition_tables
 from harness.reports.progress import CampaignProgress
 from harness.reports.terminal import summary
+from harness.reports.variants import FLOAT
 from harness.verdicts.accuracy import score
 from harness.verdicts.latency import measure
 from rppg_core.errors import UserError
@@ -55,13 +58,26 @@ def render(options: argparse.Namespace) -> int:
 
 
 def report(options: argparse.Namespace) -> int:
-    """`rppg-bench report RESULTS`: the tables again and more, from the records of a run alone."""
+    """`rppg-bench report RESULTS`: the tables again, from the records of a run alone."""
     held, runs = [], load_cases(options.results)
+    plain = {(one.case.board, one.case.dataset): one for one in runs if one.case.variant == FLOAT}
     for run in runs:
-        held.append(Verdicts(run, accuracy=score(run.scored), latency=measure(run.times)))
+        one = Verdicts(run, accuracy=score(run.scored), latency=measure(run.times))
+        whole = plain.get((run.case.board, run.case.dataset))
+        if whole is not None:
+            one.fidelity = likeness(run, whole)
+        held.append(one)
     tables = summary([summarise(one) for one in held], str(options.results), {})
     Console(highlight=False).print(tables)
     Console(highlight=False).print(accuracy_tables([study(run) for run in runs]))
+    return 0
+
+
+def conditions(options: argparse.Namespace) -> int:
+    """`rppg-bench conditions RESULTS`: where the heart rate holds, and what was measured there."""
+    Console(highlight=False).print(
+        condition_tables(options.results, options.by, parse_conditions(options.condition))
+    )
     return 0
 
 
@@ -79,7 +95,14 @@ def _parser() -> argparse.ArgumentParser:
     add = commands.add_parser("report", help="the tables again, from a run's records")
     add.add_argument("results", type=Path)
     add.set_defaults(command=report)
+    calibration.add_command(commands)
+    compare_models.add_command(commands)
     plot_command.add_to(commands)
+    add = commands.add_parser("conditions", help="which conditions hold, from runs' records")
+    add.add_argument("results", type=Path, nargs="+")
+    add.add_argument("--by", default="difficulty", metavar="CONDITION")
+    add.add_argument("--condition", action="append", default=[], metavar="NAME=VALUE")
+    add.set_defaults(command=conditions)
     return parser
 
 

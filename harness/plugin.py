@@ -31,7 +31,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--variant", default="float32", help="forms of the model, comma-separated")
     add("--model", default="auto", help="TS-CAN weights by name, or a .tflite file")
     add("--detector", default="auto", help="face detector; auto: the paper's, else Haar")
-    add("--recordings", default="", help="only these recordings, comma-separated")
+    add("--recordings", default="", help="only these recordings, comma-separated; * and ? work")
+    add(
+        "--condition",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE[,VALUE]",
+        help="only recordings taken so; may be repeated",
+    )
     add("--results", default="results", help="folder for records (default: results)")
     add("--boards", default="boards.yaml", help=f"boards file (default: {HERE})")
     add("--datasets", default="datasets.yaml", help=f"datasets file (default: {HERE})")
@@ -54,6 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
         datasets_file=_file(config, take("--datasets")),
         thresholds_file=_file(config, take("--thresholds")),
         timeout_s=take("--replay-timeout"),
+        conditions=tuple(take("--condition")),
     )
     config.stash[BENCH] = Bench(options)
 

@@ -9,9 +9,10 @@ from typing import Any, Dict, List, Optional
 
 import cv2
 
-from rppg_core import models
+from rppg_core import extensions, models
 from rppg_core.errors import UserError
 from rppg_core.faces import DETECTORS, make_detector
+from rppg_core.model_card import PULSE, SIGNALS
 from rppg_core.pipeline import STAGES, Pipeline, Result, Settings
 from rppg_core.postprocess import HIGH_HZ, LOW_HZ, METHODS, PulseSettings
 from rppg_core.preprocess import ENLARGEMENT
@@ -29,8 +30,9 @@ GOOD_SNR_DB, FAIR_SNR_DB = 3.0, -3.0  # below the second, noise outweighs the pu
 
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run the command line; returns the exit status (2 for a user's mistake)."""
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
     try:
+        options = _parser(given).parse_args(given)
         status: int = options.command(options)
         return status
     except UserError as bad:
@@ -55,11 +57,13 @@ def run(options: argparse.Namespace) -> int:
         detector, files, remark = models.choose_detector(options.detector)
         if remark:
             sys.stderr.write(f"rppg: {remark}\n")
-        chosen, remark = models.choose_model(options.model)
+        named, variant = models.split_form(options.model, options.variant)
+        chosen, remark = models.choose_model(named)
         if remark:
             sys.stderr.write(f"rppg: {remark}\n")
-        name, path = models.tflite_file(chosen, options.variant)
+        name, path = models.tflite_file(chosen, variant)
         model = TSCAN(path, options.runtime, options.threads)
+        model.require_pulse()
         result = Pipeline(make_detector(detector, files), model, settings).run(source)
     if options.plot:
         from rppg_core.plot import plot_result  # noqa: PLC0415 (Matplotlib only when asked for)
@@ -92,14 +96,18 @@ def list_models(options: argparse.Namespace) -> int:
 
 def quantize(options: argparse.Namespace) -> int:
     """`rppg quantize`: weights into one TFLite form, or all."""
-    wanted = models.VARIANTS if options.variant == ALL else (options.variant,)
-    if wanted[0] not in models.VARIANTS:
-        there = ", ".join(models.VARIANTS)
-        raise UserError(f"unknown variant '{options.variant}'; there are {there} and {ALL}")
+    named = options.variant.split(",")
+    wanted = models.VARIANTS if options.variant == ALL else tuple(dict.fromkeys(named))
+    for variant in wanted:
+        if variant not in models.VARIANTS:
+            there = ", ".join(models.VARIANTS)
+            raise UserError(f"unknown variant '{variant}'; there are {there} and {ALL}")
     if Path(options.weights).exists():
         weights, name = Path(options.weights), Path(options.weights).resolve().stem
     else:
         weights, name = models.weights_path(options.weights), options.weights
+    calibration = _calibration(options) if set(wanted) & set(models.CALIBRATED) else None
+    name += f"-{options.head}" if options.head != PULSE else ""
     options.out.mkdir(parents=True, exist_ok=True)
     for variant in wanted:
         if (
@@ -110,19 +118,47 @@ def quantize(options: argparse.Namespace) -> int:
             print(f"{variant:12} left out: {EDGE_TPU_COMPILER} is not on PATH")
             continue
         target = options.out / models.model_file_name(f"{name}-{variant}", variant)
-        models.make(weights, name, variant, target, options.window, options.calibration)
+        models.make(weights, name, variant, target, options.window, calibration, options.head)
         files = [path for path in (target, partner_of(target)) if path is not None]
         size = sum(path.stat().st_size for path in files)
         print(f"{variant:12} {size:9,} bytes  {'  '.join(str(path) for path in files)}")
     return 0
 
 
+def _calibration(options: argparse.Namespace) -> Path:
+    """The file that full-integer models are calibrated with: the one named, or made now."""
+    if options.calibration is not None:
+        if options.calibration_dataset or options.subjects:
+            raise UserError("--calibration names a file; leave out the dataset and its subjects")
+        named: Path = options.calibration
+        return named
+    makers = extensions.load(extensions.CALIBRATION)
+    if not makers:
+        raise UserError("full-integer models need --calibration FILE (of `rppg-bench calibrate`)")
+    path: Path = next(iter(makers.values()))(
+        options.window, options.calibration_dataset, options.subjects, options.datasets
+    )
+    return path
+
+
 def inspect(options: argparse.Namespace) -> int:
     """`rppg inspect`: what is in a TFLite file."""
-    from rppg_core.lightening.inspection import inspect_model, report  # noqa: PLC0415
+    from rppg_core.lightening.inspection import inspect_model, report, to_json  # noqa: PLC0415
 
-    for number, path in enumerate(options.models):
-        print("\n" * bool(number) + report(inspect_model(path)))
+    found = [inspect_model(path) for path in options.models]
+    if options.json:
+        print(json.dumps([to_json(one) for one in found], indent=1))
+        return 0
+    for number, one in enumerate(found):
+        print("\n" * bool(number) + report(one))
+    if len(found) > 1:
+        operators = sum(len(one.operators) for one in found)
+        mapped = sum(not op.refused for one in found for op in one.operators)
+        print(
+            f"\nin all: {sum(one.size_bytes for one in found):,} bytes, {operators} operators, "
+            f"{100 * mapped / max(operators, 1):.0f} % of them for an Edge TPU, "
+            f"{sum(one.macs for one in found) / 1e6:.1f} million multiply-accumulates"
+        )
     return 0
 
 
@@ -192,12 +228,12 @@ def _totals_ns(result: Result) -> Dict[str, float]:
     return {stage: float(result.timings_ns[stage].sum()) for stage in STAGES}
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(given: List[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="rppg", description="Heart rate from a face video.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     one = commands.add_parser("run", help="the heart rate of one video")
     one.add_argument("video", help="a video file, a folder of images, or a camera's index")
-    one.add_argument("--model", default="auto", help="auto, a model's name or a .tflite file")
+    one.add_argument("--model", default="auto", help="auto, NAME, NAME/VARIANT or a .tflite file")
     one.add_argument("--variant", default="float32", help=", ".join(models.VARIANTS))
     one.add_argument("--detector", default="auto", help=f"auto, {', '.join(DETECTORS)}")
     one.add_argument("--runtime", default="auto", help=f"auto, {', '.join(RUNTIMES)}")
@@ -216,15 +252,30 @@ def _parser() -> argparse.ArgumentParser:
     listed.set_defaults(command=list_models)
     made = commands.add_parser("quantize", help="make TFLite models out of TS-CAN weights")
     made.add_argument(
-        "--weights", required=True, help="a name, an .npz file or a TensorFlow.js folder"
+        "--weights",
+        required=True,
+        help="a name, a TensorFlow.js folder, an .npz, MTTS-CAN .hdf5 or rPPG-Toolbox .pth file",
     )
-    made.add_argument("--variant", default=ALL, help=f"{', '.join(models.VARIANTS)} or {ALL}")
+    made.add_argument(
+        "--variant", default=ALL, help=f"{ALL} or, comma-separated, {', '.join(models.VARIANTS)}"
+    )
     made.add_argument("--window", type=int, default=models.WINDOW, metavar="FRAMES")
-    made.add_argument("--calibration", type=Path, help="for int8: a file of harness.calibration")
+    made.add_argument(
+        "--head", default=PULSE, choices=SIGNALS, help="of weights with two (default pulse)"
+    )
+    made.add_argument(
+        "--calibration", type=Path, metavar="FILE", help="for int8: of `rppg-bench calibrate`"
+    )
+    made.add_argument(
+        "--calibration-dataset", metavar="NAME", help="for int8: a dataset (default: own clips)"
+    )
+    made.add_argument("--subjects", default="", help="of that dataset, comma-separated")
+    made.add_argument("--datasets", type=Path, default=Path("datasets.yaml"), metavar="FILE")
     made.add_argument("--out", type=Path, default=Path(), metavar="FOLDER")
     made.set_defaults(command=quantize)
     seen = commands.add_parser("inspect", help="operators, size and card of TFLite models")
     seen.add_argument("models", nargs="+", type=Path, metavar="MODEL")
+    seen.add_argument("--json", action="store_true", help="a JSON list of one object a model")
     seen.set_defaults(command=inspect)
     taught = commands.add_parser("train", help="train TS-CAN on shards of face crops")
     taught.add_argument("shards", help="a folder of .npz shards")
@@ -235,6 +286,9 @@ def _parser() -> argparse.ArgumentParser:
     taught.add_argument("--learning-rate", type=float, default=LEARNING_RATE)
     taught.add_argument("--seed", type=int, default=1)
     taught.set_defaults(command=train)
+    if not given or given[0] not in commands.choices:  # looking for others takes time
+        for add in extensions.load(extensions.COMMANDS).values():
+            add(commands)
     return parser
 
 

@@ -13,10 +13,11 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
-from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from rppg_core.errors import ModelError, UserError
 from rppg_core.faces import DETECTORS
+from rppg_core.model_card import PULSE
 from rppg_core.tscan_int8 import MOTION_ENDING
 
 SEARCH_PATH = "RPPG_MODELS"
@@ -25,6 +26,7 @@ PAIRS = ("int8", "int8-edgetpu")  # two files each: rppg_core.tscan_int8
 CALIBRATED = (*PAIRS, "int8-naive")  # need windows of real inputs to be made
 VARIANTS = ("float32", "float16", "dynamic", *CALIBRATED)
 WINDOW = 10  # frames; what the published weights were trained on
+Calibrate = Callable[[int], Path]  # frames of a window -> a calibration file
 PREFERRED_MODEL, BUNDLED_MODEL = "tscan-afrl", "tscan-synthetic"
 BUNDLED = Path(__file__).parent / "lightening" / "trained"  # models that come with the project
 PREFERRED_DETECTOR, FILELESS_DETECTOR = "resnet10-ssd", "haar"
@@ -87,8 +89,20 @@ _ENTRIES = (
             ModelFile(
                 "tscan-synthetic-float32.tflite",
                 "",
-                "48e4414a9288e6b0396c0f36bab2a120665bfb8a9f9b8f3f6caa74b4efba55c8",
-                2146209,
+                "1db14da6c5ad3e70df30bd5c1185474d0241f9b7cd3b87487b9f5f0ade5ec5b5",
+                2146357,
+            ),
+            ModelFile(
+                "tscan-synthetic-int8.motion.tflite",
+                "",
+                "1caaff114ef86128074460702c3953ceb5d92c9d486ee0b607e322db9af7e223",
+                495913,
+            ),
+            ModelFile(
+                "tscan-synthetic-int8.appearance.tflite",
+                "",
+                "5e501753e815245f6f17191f839a5d95e8ef722f8aa00c43ebfce81a18b62e9e",
+                80585,
             ),
         ),
         "the project's own",
@@ -262,8 +276,22 @@ def choose_model(name: str) -> Tuple[str, str]:
         return BUNDLED_MODEL, f"{remark}; `rppg models --fetch {PREFERRED_MODEL}`"
 
 
-def tflite_file(model: str, variant: str = "float32") -> Tuple[str, Path]:
-    """(name, TFLite file) of `model`: a .tflite path, or weights by name, made on first use."""
+def split_form(model: str, variant: str = "float32") -> Tuple[str, str]:
+    """(model, variant) where `model` may be NAME/VARIANT; files and plain names keep `variant`."""
+    name, slash, form = model.rpartition("/")
+    if not slash or model.endswith(".tflite"):
+        return model, variant
+    return name, form
+
+
+def tflite_file(
+    model: str, variant: str = "float32", calibrate: Optional[Calibrate] = None
+) -> Tuple[str, Path]:
+    """(name, TFLite file) of `model`: a .tflite path, or weights by name, made on first use.
+
+    `calibrate` is asked for windows where a full-integer form has yet to be made; without it such
+    a form must be there. Raises UserError, ModelError.
+    """
     if model.endswith(".tflite"):
         path = Path(model).expanduser()
         if not path.is_file():
@@ -274,13 +302,13 @@ def tflite_file(model: str, variant: str = "float32") -> Tuple[str, Path]:
     wanted = entry(model)
     if wanted.kind not in ("weights", "bundled"):
         raise UserError(f"'{model}' is a {wanted.kind}, not TS-CAN weights; name a TS-CAN model")
-    ready = f"{model}-{variant}.tflite"
+    ready = model_file_name(f"{model}-{variant}", variant)
     if any(file.name == ready for file in wanted.files):
         return f"{model}/{variant}", find(model)[ready]
-    return f"{model}/{variant}", _made(model, variant)
+    return f"{model}/{variant}", _made(model, variant, calibrate)
 
 
-def _made(name: str, variant: str) -> Path:
+def _made(name: str, variant: str, calibrate: Optional[Calibrate]) -> Path:
     """The TFLite form of weights `name`, from the cache or made now."""
     folder = cache_dir() / "made"
     digest = hashlib.sha256("".join(f.sha256 for f in entry(name).files).encode())
@@ -290,8 +318,16 @@ def _made(name: str, variant: str) -> Path:
     if target.is_file():
         return target
     weights = weights_path(name)
+    calibration = None
+    if variant in CALIBRATED:
+        if calibrate is None:
+            raise ModelError(
+                f"there is no {variant} form of {name} here; make it with `rppg quantize --weights "
+                f"{name} --variant {variant}` and give --model the .tflite file"
+            )
+        calibration = calibrate(WINDOW)
     folder.mkdir(parents=True, exist_ok=True)
-    return make(weights, name, variant, target)
+    return make(weights, name, variant, target, calibration=calibration)
 
 
 def weights_path(name: str) -> Path:
@@ -312,34 +348,21 @@ def make(
     target: Path,
     window: int = WINDOW,
     calibration: Optional[Path] = None,
+    head: str = PULSE,
 ) -> Path:
     """Make the TFLite form `variant` of `weights` at `target`, in a process of its own.
 
-    Without a `calibration` file, one is made of rendered clips, once. Raises ModelError.
+    `head` is the one to take of weights with two (`model_card.SIGNALS`). Full-integer variants need
+    a `calibration` file. Raises ModelError.
     """
     program = ["rppg_core.lightening", "--weights", str(weights), "--weights-name", weights_name]
-    program += ["--variant", variant, "--window", str(window), "--out", str(target)]
-    if variant in CALIBRATED:
-        program += ["--calibration", str(calibration or _own_calibration(window))]
+    program += ["--variant", variant, "--window", str(window), "--head", head]
+    program += ["--out", str(target)]
+    if calibration is not None and variant in CALIBRATED:
+        program += ["--calibration", str(calibration)]
     refused = _run_program(program)
     if refused:
         raise ModelError(f"{weights_name} could not be made into a {variant} model: {refused}")
-    return target
-
-
-def _own_calibration(window: int) -> Path:
-    from rppg_core import __version__  # noqa: PLC0415
-
-    target = cache_dir() / "made" / f"calibration-{window}-{__version__}.npz"
-    if not target.is_file():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".part-{os.getpid()}-{target.name}")
-        # Recordings are the harness's: its program is asked, none of its modules is imported.
-        program = ["harness.calibration", "--window", str(window), "--out", str(part)]
-        refused = _run_program(program)
-        if refused:
-            raise ModelError(f"no clips to calibrate with could be made: {refused}")
-        part.replace(target)
     return target
 
 

@@ -108,6 +108,7 @@ def run_job(job: Job) -> int:
     """Replay every recording of `job`; returns the exit status."""
     cv2.setNumThreads(job.threads)
     model = TSCAN(job.model_path, job.runtime, job.threads, job.appearance_path)
+    model.require_pulse()
     detector = make_detector(job.detector, job.detector_files)
     facts = host_facts()
     failed = 0

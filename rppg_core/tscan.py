@@ -11,7 +11,7 @@ from typing import Any, Dict, Optional, Tuple, Union
 import numpy as np
 
 from rppg_core.errors import ModelError
-from rppg_core.model_card import APPEARANCE, MOTION, form_of, read_card
+from rppg_core.model_card import APPEARANCE, MOTION, PULSE, form_of, read_card
 from rppg_core.preprocess import SIZE_PX
 from rppg_core.runtime import make_interpreter
 from rppg_core.tscan_int8 import Halves, partner_of
@@ -42,6 +42,13 @@ class TSCAN:
         self._network = self._open(runtime, threads, appearance_model)
         self.runtime = self._network.runtime
         self.sha256 = hashlib.sha256(self.path.read_bytes()).hexdigest()
+
+    def require_pulse(self) -> None:
+        """Raise ModelError unless it is the pulse that this model gives."""
+        if self.card["signal"] != PULSE:
+            raise ModelError(
+                f"{self.path}: gives {self.card['signal']}, no pulse; no heart rate comes of it"
+            )
 
     def predict(self, motion: np.ndarray, appearance: np.ndarray) -> np.ndarray:
         """Pulse derivative (window,) float32 of one window of standardised inputs.

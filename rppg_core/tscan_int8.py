@@ -1,8 +1,8 @@
 """Full-integer TS-CAN: two models of batch 1 and the arithmetic between them.
 
-The *appearance* model gives what the attention masks are made of, once per window; the *motion*
-model sees all frames of a window in one tall picture. `rppg_core.lightening.halves` says why, and
-builds them.
+The *appearance* model gives the features that the attention masks are made of, once per window; the
+*motion* model sees all frames of a window in one tall picture. `rppg_core.lightening.halves` says
+why, and builds them.
 """
 
 import hashlib
@@ -19,7 +19,9 @@ from rppg_core.runtime import Runtime, make_interpreter
 PERIOD_ROWS = 40  # a frame's 36 rows and 4 of zeros, so that no convolution reaches its neighbour
 SECOND_PERIOD_ROWS = PERIOD_ROWS // 2  # after the first pooling
 FIRST_MASK_PX, SECOND_MASK_PX = 34, 15  # sides of the attention masks
+MASKS, MASK_CHANNELS = ("first", "second"), (32, 64)  # features that a mask is made of
 MASK_MEAN = 0.5  # what a mask's mean over the picture is scaled to
+FINER = 16  # how much smaller a step of the motion's fine part is than one of its coarse part
 HIDDEN = 128  # numbers that a frame's derivative is a weighted sum of
 MOTION_ENDING, APPEARANCE_ENDING = ".motion.tflite", ".appearance.tflite"
 
@@ -55,40 +57,68 @@ class Halves:
         card = read_card(motion)
         check_pair(motion, card, appearance)
         self._window = window
-        self._head, self._bias = _head(motion, card)
+        self._head = _last_layer(motion, card.get("head"), HIDDEN)
+        masks = read_card(appearance).get("masks")
+        if not isinstance(masks, dict):
+            raise ModelError(f"{appearance}: its card holds no masks; make the model again")
+        self._masks = [
+            _last_layer(appearance, masks.get(n), c) for n, c in zip(MASKS, MASK_CHANNELS)
+        ]
         self.runtime = make_interpreter(motion, runtime, threads)
         self._motion = _Model(motion, self.runtime)
         self._appearance = _Model(appearance, make_interpreter(appearance, runtime, threads))
         rows = window * PERIOD_ROWS
-        self._tall = self._motion.input((1, rows, SIZE_PX, 3))
+        self._tall = self._motion.input((1, rows, SIZE_PX, 6))
         self._first = self._motion.input((1, rows, FIRST_MASK_PX, 1))
         self._second = self._motion.input((1, rows // 2, SECOND_MASK_PX, 1))
         self._hidden = self._motion.output((1, window, 1, HIDDEN))
-        self._picture = self._appearance.input((1, SIZE_PX, SIZE_PX, 3))
-        self._first_logits = self._appearance.output((1, FIRST_MASK_PX, FIRST_MASK_PX, 1))
-        self._second_logits = self._appearance.output((1, SECOND_MASK_PX, SECOND_MASK_PX, 1))
+        self._picture = self._appearance.input((1, SIZE_PX, SIZE_PX, 6))
+        self._seen = [
+            self._appearance.output((1, side, side, channels))
+            for side, channels in zip((FIRST_MASK_PX, SECOND_MASK_PX), MASK_CHANNELS)
+        ]
 
     def predict(self, motion: np.ndarray, appearance: np.ndarray) -> np.ndarray:
         """Pulse derivative (window,) of motion (window, 36, 36, 3), appearance (1, 36, 36, 3)."""
-        self._picture.set(appearance)
+        self._picture.set_frames(in_steps(appearance, self._picture.scale), SIZE_PX)
         self._appearance.invoke()
-        first = attention(self._first_logits.get())
-        second = attention(self._second_logits.get())
-        shape = (self._window,)
-        self._tall.set_frames(motion, PERIOD_ROWS)
-        self._first.set_frames(np.broadcast_to(first, shape + first.shape[1:]), PERIOD_ROWS)
-        self._second.set_frames(
-            np.broadcast_to(second, shape + second.shape[1:]), SECOND_PERIOD_ROWS
+        first, second = (
+            attention(seen.get(), *mask) for seen, mask in zip(self._seen, self._masks)
         )
+        self._tall.set_frames(in_steps(shifted(motion), self._tall.scale), PERIOD_ROWS)
+        self._first.set_mask(first, PERIOD_ROWS)
+        self._second.set_mask(second, SECOND_PERIOD_ROWS)
         self._motion.invoke()
+        kernel, bias = self._head
         hidden = self._hidden.get().reshape(self._window, HIDDEN)
-        return np.asarray(hidden @ self._head + self._bias, dtype=np.float32)
+        return np.asarray(hidden @ kernel + bias, dtype=np.float32)
 
 
-def attention(logits: np.ndarray) -> np.ndarray:
-    """Masks (n, h, w, 1) of their logits: a sigmoid scaled to a mean of one half."""
-    mask = 1.0 / (1.0 + np.exp(-logits))
+def attention(seen: np.ndarray, kernel: np.ndarray, bias: np.float32) -> np.ndarray:
+    """Masks (n, h, w, 1) of features (n, h, w, c): a sigmoid scaled to a mean of one half."""
+    mask = 1.0 / (1.0 + np.exp(-(seen @ kernel[:, np.newaxis] + bias)))
     return np.asarray(mask * (MASK_MEAN / mask.mean(axis=(1, 2), keepdims=True)), np.float32)
+
+
+def shifted(motion: np.ndarray) -> np.ndarray:
+    """The temporal shift of frames (n, h, w, 3): red of the next, green of the previous one."""
+    moved = np.zeros_like(motion)
+    moved[:-1, ..., 0] = motion[1:, ..., 0]
+    moved[1:, ..., 1] = motion[:-1, ..., 1]
+    moved[..., 2] = motion[..., 2]
+    return moved
+
+
+def in_steps(motion: np.ndarray, step: float) -> np.ndarray:
+    """Frames (n, h, w, 3) in whole `step`s, then in FINER ones what is left: (n, h, w, 6) int8.
+
+    What lies beyond the 127 steps of 8 bits, which only head motion does, is cut off.
+    """
+    finest = np.rint(motion * np.float32(FINER / step))
+    np.clip(finest, -127 * FINER, 127 * FINER, out=finest)
+    whole = np.rint(finest * np.float32(1 / FINER))
+    finest -= FINER * whole
+    return np.concatenate([whole.astype(np.int8), finest.astype(np.int8)], axis=-1)
 
 
 def tall_picture(frames: np.ndarray, period_rows: int) -> np.ndarray:
@@ -111,15 +141,15 @@ def check_pair(motion: Path, card: Dict[str, Any], appearance: Path) -> None:
         )
 
 
-def _head(path: Path, card: Dict[str, Any]) -> Tuple[np.ndarray, np.float32]:
-    """Weights (128,) and bias of the last layer, out of the card."""
+def _last_layer(path: Path, layer: Any, inputs: int) -> Tuple[np.ndarray, np.float32]:
+    """Weights (inputs,) and bias of a layer that is left to the host, out of the card."""
     try:
-        kernel = np.array(card["head"]["kernel"], dtype=np.float32)
-        bias = np.float32(card["head"]["bias"])
+        kernel = np.array(layer["kernel"], dtype=np.float32)
+        bias = np.float32(layer["bias"])
     except (KeyError, TypeError, ValueError):
-        raise ModelError(f"{path}: its card holds no weights of the last layer") from None
-    if kernel.shape != (HIDDEN,) or not (np.isfinite(kernel).all() and np.isfinite(bias)):
-        raise ModelError(f"{path}: its card's last layer is not {HIDDEN} finite weights and a bias")
+        raise ModelError(f"{path}: its card holds no weights of a last layer") from None
+    if kernel.shape != (inputs,) or not (np.isfinite(kernel).all() and np.isfinite(bias)):
+        raise ModelError(f"{path}: its card's last layer is not {inputs} finite weights and a bias")
     return kernel, bias
 
 
@@ -147,30 +177,32 @@ class _Model:
 
 
 class _Tensor:
-    """One int8 input or output, in real numbers to the outside."""
+    """One int8 input or output. A value is its integer, less `zero`, times `scale`."""
 
     def __init__(self, interpreter: Any, details: Dict[str, Any]) -> None:
         self._interpreter = interpreter
         self._index = details["index"]
-        self._scale, self._zero = details["quantization"]
+        self.scale, self._zero = float(details["quantization"][0]), int(details["quantization"][1])
         self._filled = np.full(details["shape"], self._zero, dtype=np.int8)
 
-    def set(self, values: np.ndarray) -> None:
-        self._interpreter.set_tensor(self._index, self._integers(values))
+    def set_mask(self, mask: np.ndarray, period_rows: int) -> None:
+        """A mask (1, h, w, 1), the same for every frame of a tall picture."""
+        self.set_frames(np.rint(mask * np.float32(1.0 / self.scale)), period_rows)
 
-    def set_frames(self, frames: np.ndarray, period_rows: int) -> None:
-        """Frames (n, h, w, c) into a tall picture; the rows between them stay zero."""
-        count, height, width, channels = frames.shape
-        rows = self._filled.reshape(count, period_rows, width, channels)
-        rows[:, :height] = self._integers(frames)
+    def set_frames(self, steps: np.ndarray, period_rows: int) -> None:
+        """Whole steps (n or 1, h, w, c) for a tall picture; the rows between stay zero."""
+        _, rows, width, channels = self._filled.shape
+        frames = self._filled.reshape(rows // period_rows, period_rows, width, channels)
+        frames[:, : steps.shape[1]] = self._integers(steps)
         self._interpreter.set_tensor(self._index, self._filled)
 
     def get(self) -> np.ndarray:
         integers = self._interpreter.get_tensor(self._index)
-        real = (integers.astype(np.float32) - np.float32(self._zero)) * np.float32(self._scale)
+        real = (integers.astype(np.float32) - np.float32(self._zero)) * np.float32(self.scale)
         return np.asarray(real)
 
-    def _integers(self, values: np.ndarray) -> np.ndarray:
-        """Nearest integers; what lies outside the range that was calibrated is clipped to it."""
-        scaled = np.rint(values * np.float32(1.0 / self._scale)) + np.float32(self._zero)
-        return np.asarray(np.clip(scaled, -128, 127), dtype=np.int8)
+    def _integers(self, steps: np.ndarray) -> np.ndarray:
+        """What lies outside the range that was calibrated is clipped to it."""
+        if self._zero == 0 and steps.dtype == np.int8:
+            return steps
+        return np.asarray(np.clip(steps.astype(np.float32) + self._zero, -128, 127), dtype=np.int8)

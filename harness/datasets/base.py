@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,6 +66,10 @@ class Dataset(ABC):
     def prepare(self, progress: Progress | None = None) -> None:  # noqa: B027 - optional hook
         """Make whatever must exist before a replay; nothing where the videos are given."""
 
+    def narrow(self, ids: Collection[str]) -> Dataset:
+        """This dataset, or one that prepares no more than the recordings of these ids."""
+        return self
+
     @abstractmethod
     def recordings(self) -> list[Recording]:
         """List every recording that has a video or labels, in natural order, opening none.
@@ -80,7 +84,7 @@ class Dataset(ABC):
     def labels(self, recording: Recording) -> Labels:
         """The truth by the convention in use; UserError where the files do not give it."""
         where = str(recording.label_file or f"dataset {self.name}: {recording.id}")
-        return conventions.derive(self.signals(recording), self.convention, where)
+        return conventions.derive(self.signals(recording), self.convention, where, self.conventions)
 
     def take(self, recording: Recording) -> str:
         """Name what was filmed; recordings by several cameras at once have one take and labels."""

@@ -1,6 +1,6 @@
 """How the true heart rate of a recording is told from what its label files say.
 
-- `ppg-fft`: the spectral peak of the contact PPG, as UBFC-rPPG's authors do.
+- `ppg-fft`: the spectral peak of the contact PPG, as UBFC-rPPG's authors do (`contact_pulse`).
 - `hr-row`: the mean of the sensor's own heart-rate row, as it was written.
 - `hr-row-repaired`: the same with wraps undone, glitches replaced, and readings left out that no
   person can have.
@@ -10,43 +10,72 @@ All of them look only at the time that the video covers, by the labels' own time
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 
-from harness.datasets.repair import BoolArray, repair_heart_rate
+from harness.datasets.contact_pulse import pulse_rate_bpm
+from harness.datasets.repair import BoolArray, RepairedRow, repair_heart_rate
 from harness.datasets.signals import PLAUSIBLE_BPM, FloatArray, Labels, Signals
 from rppg_core.errors import UserError
-from rppg_core.postprocess import MIN_CYCLES, heart_rate
 
 PPG_FFT, HR_ROW, HR_ROW_REPAIRED = "ppg-fft", "hr-row", "hr-row-repaired"
 CONVENTIONS = (PPG_FFT, HR_ROW, HR_ROW_REPAIRED)
 ROW_CONVENTIONS = (HR_ROW, HR_ROW_REPAIRED)
 
-# The truth must not end where an estimator's band does: a pulse of 42 or 160 bpm searched within
-# 0.75-2.5 Hz would be labelled with a harmonic, or with noise.
-LABEL_BAND_HZ = (PLAUSIBLE_BPM[0] / 60, PLAUSIBLE_BPM[1] / 60)
-# A short clip is searched from where it holds two beats, up to an estimator's usual lower edge.
-HIGHEST_LOW_HZ = 0.75
 MIN_USABLE_SHARE = 0.5  # of a heart-rate row; with less left there is no rate to speak of
 
 
-def derive(signals: Signals, convention: str, where: str) -> Labels:
-    """The truth by one convention; UserError, starting with `where`, if the signals give none."""
+def derive(signals: Signals, convention: str, where: str, offered: tuple[str, ...] = ()) -> Labels:
+    """The truth by one convention beside those by the others that are `offered`.
+
+    UserError, starting with `where`, if the signals give none by that one.
+    """
     bpm = reference_bpm(signals, convention, where)
     return Labels(
         reference_bpm=bpm,
         convention=convention,
         frame_times_s=signals.frame_times_s,
         ppg=pulse_at_frames(signals),
+        references={**references(signals, offered, where), convention: bpm},
     )
 
 
-def reference_bpm(signals: Signals, convention: str, where: str) -> float:
-    """Heart rate of a whole recording; UserError, starting with `where`, if there is none."""
+def reference_bpm(
+    signals: Signals, convention: str, where: str, row: RepairedRow | None = None
+) -> float:
+    """Heart rate of a whole recording; UserError, starting with `where`, if there is none.
+
+    `row` is the heart-rate row after repair, where that has been done already.
+    """
     check_clocks(signals, where)
+    return _reference_bpm(signals, convention, where, row)
+
+
+def references(
+    signals: Signals, offered: tuple[str, ...], where: str, row: RepairedRow | None = None
+) -> dict[str, float | None]:
+    """The heart rate by each convention that is offered; None where the signals give none."""
+    found: dict[str, float | None] = dict.fromkeys(offered)
+    try:
+        check_clocks(signals, where)
+    except UserError:
+        return found
+    for convention in offered:
+        # A row that no repair changes has one mean.
+        if convention == HR_ROW_REPAIRED and row is not None and not row.changed:
+            found[convention] = found.get(HR_ROW)
+        if found[convention] is None:
+            with suppress(UserError):
+                found[convention] = _reference_bpm(signals, convention, where, row)
+    return found
+
+
+def _reference_bpm(signals: Signals, convention: str, where: str, row: RepairedRow | None) -> float:
     if convention == PPG_FFT:
         bpm = _ppg_bpm(signals, where)
     elif convention in ROW_CONVENTIONS:
-        bpm = _row_bpm(signals, convention, where)
+        bpm = _row_bpm(signals, convention, where, row)
     else:
         raise UserError(f"no convention {convention!r}; there are {', '.join(CONVENTIONS)}")
     low, high = PLAUSIBLE_BPM
@@ -78,17 +107,6 @@ def check_clocks(signals: Signals, where: str) -> None:
             )
 
 
-def references(signals: Signals, offered: tuple[str, ...], where: str) -> dict[str, float | None]:
-    """The heart rate by each convention that is offered; None where the signals give none."""
-    found: dict[str, float | None] = {}
-    for convention in offered:
-        try:
-            found[convention] = reference_bpm(signals, convention, where)
-        except UserError:
-            found[convention] = None
-    return found
-
-
 def pulse_at_frames(signals: Signals) -> FloatArray | None:
     """The contact PPG (frames,) at the frames' times; None unless both are known."""
     times_s = signals.frame_times_s
@@ -100,7 +118,6 @@ def pulse_at_frames(signals: Signals) -> FloatArray | None:
 
 
 def _ppg_bpm(signals: Signals, where: str) -> float:
-    """Spectral heart rate of the contact PPG, on a uniform grid of its own mean rate."""
     if signals.ppg is None or signals.ppg_times_s is None:
         raise UserError(f"{where}: no contact PPG; use another convention than {PPG_FFT}")
     inside = _while_filmed(signals, signals.ppg_times_s)
@@ -109,23 +126,18 @@ def _ppg_bpm(signals: Signals, where: str) -> float:
     if len(time_s) < 2:
         raise UserError(f"{where}: the contact PPG does not cover the video")
     largest = np.abs(ppg).max()
-    ppg = ppg / largest if largest > 0 else ppg
-    grid_s = np.linspace(time_s[0], time_s[-1], int(inside.sum()))
-    duration_s = float(time_s[-1] - time_s[0])
-    rate_hz = (len(grid_s) - 1) / duration_s
-    low_hz = max(LABEL_BAND_HZ[0], min(HIGHEST_LOW_HZ, 1.01 * MIN_CYCLES / duration_s))
     try:
-        return heart_rate(np.interp(grid_s, time_s, ppg), rate_hz, low_hz, LABEL_BAND_HZ[1])
+        return pulse_rate_bpm(ppg / largest if largest > 0 else ppg, time_s)
     except UserError as error:
         raise UserError(f"{where}: no heart rate in the PPG row: {error}") from None
 
 
-def _row_bpm(signals: Signals, convention: str, where: str) -> float:
+def _row_bpm(signals: Signals, convention: str, where: str, row: RepairedRow | None) -> float:
     if signals.hr_bpm is None:
         raise UserError(f"{where}: no heart-rate row; use another convention than {convention}")
-    row = repair_heart_rate(signals.hr_bpm) if convention == HR_ROW_REPAIRED else None
     bpm, usable = signals.hr_bpm, np.ones(len(signals.hr_bpm), np.bool_)
-    if row is not None:
+    if convention == HR_ROW_REPAIRED:
+        row = row or repair_heart_rate(signals.hr_bpm)
         bpm, usable = row.bpm, ~row.outside
     if signals.hr_times_s is not None:
         inside = _while_filmed(signals, signals.hr_times_s)

@@ -14,19 +14,13 @@ import numpy.typing as npt
 
 from harness.datasets.base import FloatArray
 from harness.datasets.portrait import FACE_CENTRE, Image, Pose, compose
+from harness.datasets.skin import MONK_RGB
 
 CANVAS_PX = 72  # side; shrunk to 36 after the face has moved, as a camera's pixels are
 PORTRAIT_SHARE = 0.4  # of the faces; the rest is drawn
 PORTRAIT_SIDE_PX = (120.0, 240.0)  # how much of the portrait a crop shows, in its pixels
 PORTRAIT_OFF_PX = 14.0
 
-MONK_RGB = np.array(
-    [
-        (246, 237, 228), (243, 231, 219), (247, 234, 208), (234, 218, 186), (215, 189, 150),
-        (160, 126, 86), (130, 92, 67), (96, 65, 52), (58, 49, 42), (41, 36, 32),
-    ],
-    np.float64,
-)  # fmt: skip
 EXPOSURE = (0.55, 1.05)
 DARKEST_SKIN = 38.0  # mean of the channels, 8-bit; below, cameras expose for the face
 BRIGHTEST_SKIN = 225.0

@@ -13,7 +13,7 @@ import numpy as np
 
 from harness.datasets.conventions import CONVENTIONS, HR_ROW, HR_ROW_REPAIRED, PPG_FFT
 from harness.datasets.ppg_defects import clipped_samples, flat_s
-from harness.datasets.repair import LEAP_BPM, RepairedRow, repair_heart_rate
+from harness.datasets.repair import LEAP_BPM, RepairedRow
 from harness.datasets.signals import PLAUSIBLE_BPM, FloatArray, Signals
 
 # Means of clean files lie within 3.2 % of 30 fps once their gaps are left out.
@@ -65,14 +65,19 @@ class Defect:
 
 def find_defects(
     signals: Signals,
+    row: RepairedRow | None,
     references: Mapping[str, float | None],
     container: Container | None = None,
 ) -> list[Defect]:
-    """Everything wrong with one recording's labels; `references` are its heart rates, if any."""
+    """Everything wrong with one recording's labels.
+
+    `row` is its heart-rate row after repair and `references` its heart rates, as far as there are
+    any; `container` is what its video says of itself.
+    """
     found = [*_clock_defects(signals), *_rate_defects(signals, container)]
     found += _length_defects(signals, container)
-    if signals.hr_bpm is not None:
-        found += _row_defects(repair_heart_rate(signals.hr_bpm))
+    if row is not None:
+        found += _row_defects(row)
     if signals.ppg is not None and signals.ppg_times_s is not None:
         found += _ppg_defects(signals.ppg, signals.ppg_times_s)
     return found + _disagreement(references)
@@ -182,8 +187,12 @@ def _length_defects(signals: Signals, container: Container | None) -> list[Defec
             text = f"{len(values)} {name} values, {len(times_s)} times"
             found.append(Defect("length", abs(len(values) - len(times_s)), text, spoils))
             continue
+        if times_s is frames_s:
+            continue
+        if len(times_s) < 2:
+            continue
         missing_s = _uncovered_s(frames_s, times_s, container, signals.nominal_rate_hz)
-        if missing_s > SPAN_TOLERANCE_S + float(np.median(np.diff(times_s), axis=0)):
+        if missing_s > SPAN_TOLERANCE_S + float(np.median(np.diff(times_s))):
             text = f"{missing_s:.1f} s of the video have no {name} values"
             found.append(Defect("length", round(missing_s), text, spoils))
     return found
@@ -196,8 +205,6 @@ def _uncovered_s(
     nominal_hz: float | None,
 ) -> float:
     """How much of the video lies before or after `times_s`, in s; 0 where it is not known."""
-    if frames_s is times_s or len(times_s) < 2:
-        return 0.0
     if frames_s is not None and len(frames_s):
         return float(max(times_s[0] - frames_s[0], 0) + max(frames_s[-1] - times_s[-1], 0))
     if container is None or not container.frames:
@@ -231,9 +238,11 @@ def _clocks(signals: Signals) -> Iterable[tuple[str, FloatArray, tuple[str, ...]
 
 
 def _rate_hz(times_s: FloatArray) -> float | None:
-    """Mean rate of a clock with its gaps left out; None where nothing is left."""
+    """Mean rate of a clock, its gaps left out; None for a clock that stands."""
     steps_s = np.diff(times_s)
-    steps_s = steps_s[steps_s <= GAP_S]
+    short = steps_s <= GAP_S
+    # A clock that has hardly anything but gaps counts something else than seconds.
+    steps_s = steps_s[short] if 2 * np.count_nonzero(short) > len(steps_s) else steps_s
     total_s = float(steps_s.sum())
     return len(steps_s) / total_s if total_s > 0 else None
 

@@ -51,7 +51,8 @@ class FolderDataset(Dataset):
 
     def labels(self, recording: Recording) -> Labels:
         """Give the heart rate that the CSV lists."""
-        return Labels(reference_bpm=self._rows[recording.id].bpm, convention=CONVENTION)
+        bpm = self._rows[recording.id].bpm
+        return Labels(reference_bpm=bpm, convention=CONVENTION, references={CONVENTION: bpm})
 
     def signals(self, recording: Recording) -> Signals:
         """The heart rate that the CSV lists, as one reading for all of the recording."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -29,25 +30,53 @@ class Heartbeat:
     """A pulse sampled at every frame, each array (frames,).
 
     `wave` has no mean and a peak-to-peak of about 1, rising with blood volume; `slope_hz` is its
-    time derivative in 1/s; `bpm` the rate of the moment, with the asked mean.
+    time derivative in 1/s; `bpm` the rate of the moment, with the asked mean; `phase_beats` counts
+    beats, whole at each systolic peak.
     """
 
     wave: FloatArray
     slope_hz: FloatArray
     bpm: FloatArray
+    phase_beats: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Rhythm:
+    """A heart's beats, from which its wave follows at any time.
+
+    At `time_s` (samples,), `cycle` is beats since some start, `bpm` their rate and `depth` the
+    share of blood that they bring.
+    """
+
+    time_s: FloatArray
+    cycle: FloatArray
+    bpm: FloatArray
+    depth: FloatArray
+
+    def at(self, time_s: FloatArray) -> Heartbeat:
+        """The pulse at `time_s` (frames,), none of them outside the rhythm's own."""
+        cycle, bpm, depth = (
+            np.interp(time_s, self.time_s, values) for values in (self.cycle, self.bpm, self.depth)
+        )
+        wave, slope = beat_wave(cycle)
+        return Heartbeat(wave * depth, slope * depth * bpm / 60, bpm, cycle - _peak_cycle())
 
 
 def simulate(rng: np.random.Generator, mean_bpm: float, frames: int, fps: float) -> Heartbeat:
     """Simulate `frames` samples of a heart whose mean rate is `mean_bpm`."""
+    beats = simulate_rhythm(rng, mean_bpm, frames, fps)
+    return beats.at(beats.time_s)
+
+
+def simulate_rhythm(rng: np.random.Generator, mean_bpm: float, frames: int, fps: float) -> Rhythm:
+    """The rhythm of a heart whose mean rate is `mean_bpm`, known at `frames` times."""
     time_s = np.arange(frames) / fps
     breath = np.sin(2 * np.pi * (rng.uniform(*BREATHING_HZ) * time_s + rng.uniform()))
     bpm = rng.uniform(*ARRHYTHMIA_BPM) * breath
     bpm += DRIFT_BPM * smooth_noise(rng, frames, DRIFT_SMOOTHING_S * fps)
     bpm += mean_bpm - bpm.mean()
     cycle = rng.uniform() + np.cumsum(bpm / 60 / fps)
-    wave, slope = beat_wave(cycle)
-    depth = 1 + BREATHING_DEPTH * breath
-    return Heartbeat(wave * depth, slope * depth * bpm / 60, bpm)
+    return Rhythm(time_s, cycle, bpm, 1 + BREATHING_DEPTH * breath)
 
 
 def beat_wave(cycle: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -66,6 +95,13 @@ def smooth_noise(rng: np.random.Generator, samples: int, smoothing: float) -> Fl
     # would always use up its whole range.
     gain = np.sqrt(2 * np.sqrt(np.pi) * smoothing)
     return np.asarray(noise[margin : margin + samples] * gain)
+
+
+@lru_cache(maxsize=1)
+def _peak_cycle() -> float:
+    """Where in the cycle the wave is highest."""
+    fine = np.arange(0, 1, 1e-4)
+    return float(fine[np.argmax(_gaussians(fine)[0])])
 
 
 def _gaussians(cycle: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -40,6 +40,8 @@ _STRONG = (
 )  # fmt: skip
 _STRENGTH_ELSEWHERE = 0.6
 _STRENGTH_NECK = 0.3
+_EYES_SHADE = 0.35  # eyes and teeth take on less of a skin's shade
+_HAIR_COLOUR = 36.0  # how much redder than blue hair is, in 8-bit steps
 _FEATHER_PX = 1.5  # softness of the edges of skin
 _STRONG_FEATHER_PX = 6.0
 
@@ -68,12 +70,15 @@ class Pose:
 class Scene:
     """A still frame: RGB (h, w, 3) in 0-255, skin (h, w) in 0-1, and the pulse's strength (h, w).
 
-    The strength is 1 on the average of the face's skin and 0 off skin.
+    The strength is 1 on the average of the face's skin and 0 off skin. `tinted` (h, w) in 0-1 is
+    skin and, less so, eyes and teeth in its shade; `hair` (h, w) is hair.
     """
 
     rgb: Image
     skin: Image
     strength: Image
+    tinted: Image
+    hair: Image
 
 
 def compose(pose: Pose, width: int, height: int) -> Scene:
@@ -86,14 +91,16 @@ def compose(pose: Pose, width: int, height: int) -> Scene:
         flags=cv2.INTER_CUBIC,
         borderMode=cv2.BORDER_REFLECT,
     )
-    skin, strength = (
+    skin, strength, tinted, hair = (
         cv2.warpAffine(mask, matrix, (width, height), flags=cv2.INTER_LINEAR)
-        for mask in _skin_masks()
+        for mask in (*_skin_masks(), *_retouch_masks())
     )
     return Scene(
         np.clip(rgb, 0, 255).astype(np.float32),
         skin.astype(np.float32),
         strength.astype(np.float32),
+        tinted.astype(np.float32),
+        hair.astype(np.float32),
     )
 
 
@@ -118,6 +125,19 @@ def _skin_masks() -> tuple[Image, Image]:
     whole = np.maximum.reduce([_polygon(part) for part in (_FACE, _NECK, *_EARS)])
     skin = whole * (1 - _union(_EYES_AND_TEETH))
     return skin, np.maximum(strength, _STRENGTH_NECK * neck)
+
+
+@lru_cache(maxsize=1)
+def _retouch_masks() -> tuple[Image, Image]:
+    """Where a retouched skin tone and its hair go, each (512, 512)."""
+    whole = np.maximum.reduce([_polygon(part) for part in (_FACE, _NECK, *_EARS)])
+    tinted = whole * (1 - _EYES_SHADE * _union(_EYES_AND_TEETH))
+    # Hair is what is brown on a head: the wall behind it is grey.
+    red, _, blue = cv2.split(cv2.GaussianBlur(_portrait(), (0, 0), 1.0))
+    brown = np.clip((red - blue - _HAIR_COLOUR) / _HAIR_COLOUR + 0.5, 0, 1)
+    head = _ellipse((224, 95), (96, 108), 4.0)
+    head[150:] *= np.clip(1 - np.arange(362)[:, None] / 40, 0, 1)
+    return tinted.astype(np.float32), np.asarray(brown * head * (1 - whole), np.float32)
 
 
 def _union(ellipses: tuple[tuple[tuple[int, int], tuple[int, int]], ...]) -> Image:

@@ -15,7 +15,6 @@ MIN_RUN = 3  # samples in a row; a beat's own top is sharper
 
 def flat_s(ppg: FloatArray, times_s: FloatArray, least_s: float) -> float:
     """How long `ppg` (n,) at non-decreasing `times_s` (n,) is flat for `least_s` or more, in s."""
-    usual = float(np.subtract(*np.percentile(ppg, [95, 5]))) or float(np.ptp(ppg))
     number = ((times_s - times_s[0]) / BIN_S).astype(np.int64)
     starts = np.concatenate([[0], np.flatnonzero(np.diff(number) > 0) + 1])
     window = round(least_s / BIN_S)
@@ -23,8 +22,16 @@ def flat_s(ppg: FloatArray, times_s: FloatArray, least_s: float) -> float:
         return 0.0
     highest = np.maximum.reduceat(ppg, starts)
     lowest = np.minimum.reduceat(ppg, starts)
-    windows = np.lib.stride_tricks.sliding_window_view
-    ranges = windows(highest, window).max(axis=1) - windows(lowest, window).min(axis=1)
+    # The range that all but the strangest twentieth of the bins reach.
+    few = len(starts) // 20
+    top, bottom = np.sort(highest)[-1 - few], np.sort(lowest)[few]
+    usual = float(top - bottom) or float(np.ptp(ppg))
+    count = len(starts) - window + 1
+    tops, bottoms = highest[:count].copy(), lowest[:count].copy()
+    for shift in range(1, window):
+        np.maximum(tops, highest[shift : shift + count], out=tops)
+        np.minimum(bottoms, lowest[shift : shift + count], out=bottoms)
+    ranges = tops - bottoms
     flat = np.zeros(len(starts), np.bool_)
     for first in np.flatnonzero(ranges <= FLAT_SHARE * usual):
         flat[first : first + window] = True

@@ -9,22 +9,35 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from harness.datasets.base import Dataset
+from harness.datasets.clips import ClipSpec
+from harness.datasets.cohface import CohfaceDataset
+from harness.datasets.difficulty import check_names
 from harness.datasets.folder import DEFAULT_CSV, FolderDataset
-from harness.datasets.selection import Selection, select
-from harness.datasets.synthetic import (
+from harness.datasets.mmpd import MmpdDataset
+from harness.datasets.plans import (
+    DEFAULT_CLIPS,
+    DEFAULT_CLIPS_EACH,
     DEFAULT_SEED,
     MAX_SIDE_PX,
     MIN_SECONDS,
     MIN_SIDE_PX,
-    SyntheticDataset,
-    default_root,
+    Frames,
     plan_clips,
+    plan_family,
+    with_pulses,
 )
+from harness.datasets.pulses import CONTACT, NEUROKIT, SIMULATED, contact_stretches
+from harness.datasets.pure import PureDataset
+from harness.datasets.selection import Selection, select
+from harness.datasets.synthetic import SyntheticDataset, default_root
 from harness.datasets.ubfc1 import Ubfc1Dataset
 from harness.datasets.ubfc2 import Ubfc2Dataset
+from harness.datasets.ubfc_phys import UbfcPhysDataset
+from harness.datasets.vipl_hr_v1 import ViplHrV1Dataset
+from harness.datasets.vipl_hr_v2 import ViplHrV2Dataset
 from rppg_core.errors import UserError
 
 SPLIT_MARK = ":"
@@ -82,14 +95,38 @@ class FolderEntry(DatasetEntry):
 
 
 class SyntheticEntry(DatasetEntry):
-    """`size` is [width, height] in pixels; without `root` the clips go to the user's cache."""
+    """Rendered clips: the small default set, or the family of difficulties (`set: full`).
+
+    `difficulty` picks some of the family; `clips` counts the default set's, `clips_each`
+    those of each difficulty. `size` is [width, height] in pixels; without `root` the clips go
+    to the user's cache. `pulses` is simulated, neurokit2, or a folder of UBFC-rPPG label files.
+    """
 
     kind: Literal["synthetic"]
     root: str | None = None
-    clips: int = Field(default=12, ge=1, le=1000)
+    set: Literal["default", "full"] | None = None
+    difficulty: list[str] | None = Field(default=None, min_length=1)
+    clips: int | None = Field(default=None, ge=1, le=1000)
+    clips_each: int | None = Field(default=None, ge=1, le=100)
     seconds: float = Field(default=20.0, ge=MIN_SECONDS, le=600.0)
     seed: int = Field(default=DEFAULT_SEED, ge=0)
     size: list[int] = Field(default=[640, 480], min_length=2, max_length=2)
+    pulses: str = SIMULATED
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> SyntheticEntry:
+        family = self.set == "full" or (self.set is None and self.difficulty is not None)
+        if self.difficulty is not None and not family:
+            raise ValueError("`difficulty` picks from `set: full`; leave one of the two out")
+        if family and self.clips is not None:
+            raise ValueError("`clips` is the default set's; with difficulties say `clips_each`")
+        if not family and self.clips_each is not None:
+            raise ValueError("`clips_each` is for `set: full`; in the default set say `clips`")
+        try:
+            check_names(self.difficulty or ())
+        except UserError as error:
+            raise ValueError(str(error)) from None
+        return self
 
     def open(self, name: str, folder: Path) -> Dataset:
         """Plan the clips; none is rendered yet."""
@@ -101,8 +138,29 @@ class SyntheticEntry(DatasetEntry):
                 f"expected, not {self.size}"
             )
         root = _root(self.root, name, folder) if self.root is not None else default_root()
-        clips = plan_clips(self.clips, self.seconds, self.seed, width, height)
-        return SyntheticDataset(name, root, clips)
+        if self.set == "full" or self.difficulty is not None:
+            family = plan_family(
+                Frames(self.seconds, self.seed, width, height),
+                self.clips_each or DEFAULT_CLIPS_EACH,
+            )
+        else:
+            family = plan_clips(self.clips or DEFAULT_CLIPS, self.seconds, self.seed, width, height)
+        try:
+            family = self._with_pulses(family, name, folder)
+        except UserError as error:
+            raise UserError(f"dataset {name}: {error}") from None
+        clips = [
+            clip for clip in family if self.difficulty is None or clip.difficulty in self.difficulty
+        ]
+        return SyntheticDataset(name, root, clips, family)
+
+    def _with_pulses(self, clips: list[ClipSpec], name: str, folder: Path) -> list[ClipSpec]:
+        if self.pulses == SIMULATED:
+            return clips
+        if self.pulses == NEUROKIT:
+            return with_pulses(clips, NEUROKIT)
+        labels = _root(self.pulses, name, folder, "pulses")
+        return with_pulses(clips, CONTACT, contact_stretches(labels, self.seconds))
 
 
 READERS: dict[str, type[Dataset]] = {
@@ -110,6 +168,12 @@ READERS: dict[str, type[Dataset]] = {
     for reader in (
         Ubfc1Dataset,
         Ubfc2Dataset,
+        ViplHrV2Dataset,
+        ViplHrV1Dataset,
+        PureDataset,
+        UbfcPhysDataset,
+        CohfaceDataset,
+        MmpdDataset,
     )
 }
 KINDS: dict[str, type[DatasetEntry]] = {
@@ -168,12 +232,12 @@ def _parse_entry(where: str, body: object) -> DatasetEntry:
         raise UserError(f"{where}: {field}: {first['msg']}") from None
 
 
-def _root(text: str, name: str, folder: Path) -> Path:
+def _root(text: str, name: str, folder: Path, field: str = "root") -> Path:
     expanded = os.path.expandvars(text)
     unset = re.search(r"\$\{?(\w+)", expanded)
     if unset:
-        raise UserError(f"dataset {name}: root: the variable {unset[1]} is not set")
+        raise UserError(f"dataset {name}: {field}: the variable {unset[1]} is not set")
     try:
         return folder / Path(expanded).expanduser()
     except RuntimeError as error:  # ~nobody-we-know
-        raise UserError(f"dataset {name}: root: {error}") from None
+        raise UserError(f"dataset {name}: {field}: {error}") from None

@@ -20,8 +20,9 @@ WRAP_STEP_BPM = 5.0  # a wrap undone leaves no more than such a step
 MIN_READINGS = 5  # of fewer, nobody can say which one is the odd one out
 
 # What a reading of a row costs, in leaps. A glitch is cheaper than the two leaps it explains (one
-# at an end of the row), a wrap than the leap it explains.
-_GLITCH_COST, _END_GLITCH_COST, _WRAP_COST = 1.5, 0.75, 0.25
+# at an end of the row), a wrap than the leap it explains; into or out of a wrap by any other leap
+# is dearer than that leap.
+_GLITCH_COST, _END_GLITCH_COST, _WRAP_COST, _CROSSING_COST = 1.5, 0.75, 0.25, 2.0
 _AS_IS, _WRAPPED, _GLITCH = range(3)
 
 BoolArray = npt.NDArray[np.bool_]
@@ -31,14 +32,21 @@ BoolArray = npt.NDArray[np.bool_]
 class RepairedRow:
     """A heart-rate row after repair, and which readings each repair changed; all (readings,).
 
-    `bpm` has the wraps undone and the glitches replaced from their neighbours. Readings that are
-    `outside` of what a person can have stay as they were read; `usable` leaves them out.
+    `raw_bpm` is the row as it was written; `bpm` has the wraps undone and the glitches replaced
+    from their neighbours. Readings that are `outside` of what a person can have stay as they were
+    read; `usable` leaves them out.
     """
 
+    raw_bpm: FloatArray
     bpm: FloatArray
     wrapped: BoolArray
     glitches: BoolArray
     outside: BoolArray
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was repaired or is to be left out."""
+        return bool(self.wrapped.any() or self.glitches.any() or self.outside.any())
 
     @property
     def usable(self) -> FloatArray:
@@ -70,7 +78,7 @@ def repair_heart_rate(raw_bpm: FloatArray) -> RepairedRow:
         bpm[glitches] = np.interp(np.flatnonzero(glitches), sound, bpm[sound])
     else:
         outside = np.ones(len(raw_bpm), np.bool_)
-    return RepairedRow(bpm, wrapped, glitches, outside)
+    return RepairedRow(raw_bpm, bpm, wrapped, glitches, outside)
 
 
 @dataclass(frozen=True)
@@ -113,18 +121,18 @@ def _cheapest(pieces: list[_Piece]) -> list[int]:
 def _readings(state: _State, piece: _Piece, at_end: bool) -> Iterator[_State]:
     for reading, added, cost in ((_AS_IS, 0.0, 0.0), (_WRAPPED, WRAP_BPM, _WRAP_COST)):
         first, wrapped = piece.first + added, reading == _WRAPPED
-        leap = state.last is not None and _leaps(
-            state.last, first, wrapped is not state.last_wrapped
-        )
+        crossing = wrapped is not state.last_wrapped
+        leap = 0.0 if state.last is None else _leap_cost(state.last, first, crossing)
         yield _State(state.cost + cost + leap, reading, piece.last + added, wrapped, state)
     if piece.single and state.reading != _GLITCH:
         glitch = _END_GLITCH_COST if at_end else _GLITCH_COST
         yield _State(state.cost + glitch, _GLITCH, state.last, state.last_wrapped, state)
 
 
-def _leaps(last: float, first: float, crossing: bool) -> bool:
+def _leap_cost(last: float, first: float, crossing: bool) -> float:
     if not crossing:
-        return abs(first - last) > LEAP_BPM
+        return float(abs(first - last) > LEAP_BPM)
     # A row goes into and out of a wrap where the sensor's seven bits run over, nowhere else.
     away = max(abs(last - WRAP_BPM), abs(first - WRAP_BPM))
-    return away > LEAP_BPM or abs(first - last) > WRAP_STEP_BPM
+    sound = away <= LEAP_BPM and abs(first - last) <= WRAP_STEP_BPM
+    return 0.0 if sound else _CROSSING_COST

@@ -89,7 +89,7 @@ class SelectedDataset(Dataset):
 
     def prepare(self, progress: Progress | None = None) -> None:
         """Make whatever the whole dataset makes."""
-        self.whole.prepare(progress)
+        self.whole.narrow({one.id for one in self.recordings()}).prepare(progress)
 
     def recordings(self) -> list[Recording]:
         """List the recordings that are meant."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -37,10 +38,14 @@ class Labels:
 
     `convention` names how `reference_bpm` was derived. `frame_times_s` (frames,) replace the
     container's timestamps and never decrease, but may repeat; `ppg` (frames,) is the contact
-    pulse wave at those times. Both are None where the dataset has none.
+    pulse wave at those times. Both are None where the dataset has none. `references` are the
+    heart rates by every convention that the dataset offers, None where one gives none; `defects`
+    the codes of unrepaired defects, where the labels were checked.
     """
 
     reference_bpm: float
     convention: str
     frame_times_s: FloatArray | None = None
     ppg: FloatArray | None = None
+    references: Mapping[str, float | None] = field(default_factory=dict)
+    defects: tuple[str, ...] = ()

@@ -13,40 +13,44 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
-import numpy as np
 
-from harness.datasets import encoding, physiology, portrait, rendering
-from harness.datasets.base import Dataset, Progress, Recording, Signals
-from harness.datasets.encoding import encode
-from harness.datasets.rendering import FPS, ClipSpec, face_box, render_frames
-from harness.datasets.ubfc2 import (
-    LABELS_NAME,
-    VIDEO_NAME,
-    GroundTruth,
-    Ubfc2Dataset,
-    write_ground_truth,
+from harness.datasets import (
+    clips,
+    difficulty,
+    encoding,
+    light,
+    motion,
+    physiology,
+    portrait,
+    pulses,
+    rendering,
+    sheet,
+    skin,
+    truth,
 )
+from harness.datasets.base import Dataset, Progress, Recording, Signals
+from harness.datasets.clips import ClipSpec
+from harness.datasets.encoding import encode
+from harness.datasets.pulses import require
+from harness.datasets.rendering import face_box, render_frames
+from harness.datasets.sheet import Sheet
+from harness.datasets.truth import TRUTH_NAME, Truth, write_truth
+from harness.datasets.ubfc2 import LABELS_NAME, GroundTruth, Ubfc2Dataset, write_ground_truth
 from rppg_core.errors import UserError
 
 # The modules that decide what frames a spec gives; whatever changes in them makes new clips.
-RENDERER = (encoding, physiology, portrait, rendering)
-DEFAULT_SEED = 2024
-MIN_SECONDS = 4.0  # room for three beats of the slowest clip
-MIN_SIDE_PX, MAX_SIDE_PX = 160, 1920
-
-# Ranges of the mean heart rate, clear of the group boundaries 77 and 90 by more than the drift
-# within a clip can move its spectral peak.
-GROUPS_BPM = {"low": (49.0, 74.0), "middle": (80.0, 87.0), "high": (94.0, 143.0)}
-PULSE_AMPLITUDE = (0.005, 0.010)  # peak to peak in green
-SKIN_TONES = (0.0, 1.0)
+RENDERER = (
+    clips, difficulty, encoding, light, motion, physiology, portrait, pulses, rendering, sheet,
+    skin, truth,
+)  # fmt: skip
 
 _PROCESSES = 2
 _PARTIAL_PREFIX = ".partial-"
@@ -59,9 +63,19 @@ class SyntheticDataset(Dataset):
     kind = "synthetic"
     synthetic = True
 
-    def __init__(self, name: str, root: Path, clips: Sequence[ClipSpec]) -> None:
-        """Keep `clips` under `root`, in a folder named after all that they are made from."""
-        plan = json.dumps([_renderer_version(), *(asdict(clip) for clip in clips)])
+    def __init__(
+        self,
+        name: str,
+        root: Path,
+        clips: Sequence[ClipSpec],
+        family: Sequence[ClipSpec] | None = None,
+    ) -> None:
+        """Keep `clips` under `root`, in a folder named after all that they are made from.
+
+        Parts of one `family` share its folder, and what was rendered for another part.
+        """
+        self.family = tuple(clips if family is None else family)
+        plan = json.dumps([_renderer_version(), *(asdict(clip) for clip in self.family)])
         super().__init__(name, root / hashlib.sha256(plan.encode()).hexdigest()[:16])
         self.clips = tuple(clips)
         self._files = Ubfc2Dataset(name, self.root)
@@ -72,17 +86,24 @@ class SyntheticDataset(Dataset):
             Recording(
                 id=clip.id,
                 subject=clip.id,
-                video=self.root / clip.id / VIDEO_NAME,
-                conditions={"motion": "moving" if clip.moving else "still"},
+                video=self.root / clip.id / clip.scene.video_name,
+                conditions=clip.conditions(),
             )
             for clip in self.clips
         ]
+
+    def narrow(self, ids: Collection[str]) -> SyntheticDataset:
+        """The clips of these ids, in the same folder."""
+        chosen = [clip for clip in self.clips if clip.id in ids]
+        return SyntheticDataset(self.name, self.root.parent, chosen, self.family)
 
     def signals(self, recording: Recording) -> Signals:
         """What is known of a rendered clip; UserError before `prepare`."""
         if not recording.video.parent.is_dir():
             raise UserError(f"dataset {self.name}: {recording.id} is not rendered; prepare it")
-        return self._files.signals(recording)
+        scene = next(clip.scene for clip in self.clips if clip.id == recording.id)
+        rate_hz = None if scene.variable_rate else float(scene.rate_hz)
+        return replace(self._files.signals(recording), nominal_rate_hz=rate_hz)
 
     def missing(self) -> list[ClipSpec]:
         """Clips still to be rendered."""
@@ -93,6 +114,8 @@ class SyntheticDataset(Dataset):
         missing = self.missing()
         if not missing:
             return
+        for kind in {clip.pulse.kind for clip in missing}:
+            require(kind)
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             _remove_abandoned(self.root)
@@ -117,43 +140,12 @@ def default_root() -> Path:
     return cache / "rppg-bench" / "synthetic"
 
 
-def plan_clips(clips: int, seconds: float, seed: int, width: int, height: int) -> list[ClipSpec]:
-    """Spread clips over the groups of heart rate, every second one of a group with head motion."""
-    rng = np.random.default_rng(seed)
-    groups = list(GROUPS_BPM.values())
-    specs = []
-    for number in range(clips):
-        group, place = number % len(groups), number // len(groups)
-        low, high = groups[group]
-        steps = (clips - group + len(groups) - 1) // len(groups)
-        # One rate from each of equal parts of the range, so that no part stays empty.
-        share = (place + rng.uniform(0.2, 0.8)) / steps
-        specs.append(
-            ClipSpec(
-                id=f"subject{number + 1}",
-                width=width,
-                height=height,
-                frames=round(seconds * FPS),
-                seed=int(rng.integers(2**31)),
-                bpm=round(low + share * (high - low), 2),
-                moving=(place + group) % 2 == 1,
-                pulse_amplitude=round(float(np.exp(rng.uniform(*np.log(PULSE_AMPLITUDE)))), 5),
-                skin_tone=round(float(rng.uniform(*SKIN_TONES)), 3),
-                mirrored=bool(rng.integers(2)),
-            )
-        )
-    return specs
-
-
 def render_clip(clip: ClipSpec, root: Path) -> None:
     """Render one clip into `root`/its id, which appears whole or not at all."""
     partial = Path(tempfile.mkdtemp(prefix=_PARTIAL_PREFIX, dir=root))
     try:
-        encode(render_frames(clip), partial / VIDEO_NAME, FPS, face_box(clip))
-        beat = clip.heartbeat()
-        times_s = np.arange(clip.frames) / FPS
-        write_ground_truth(partial / LABELS_NAME, GroundTruth(beat.wave, beat.bpm, times_s))
-        for name in (VIDEO_NAME, LABELS_NAME):
+        names = _write_clip(clip, partial)
+        for name in names:
             _flush_to_disk(partial / name)
         partial.chmod(0o755)  # mkdtemp makes it private
         try:
@@ -164,6 +156,29 @@ def render_clip(clip: ClipSpec, root: Path) -> None:
                 raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def clip_truth(clip: ClipSpec) -> Truth:
+    """What is known of a clip without rendering it."""
+    beat = clip.heartbeat()
+    visible = Sheet(clip, face_box(clip)).visible
+    return Truth(clip.times_s(), beat.wave, beat.phase_beats, beat.bpm, visible)
+
+
+def _write_clip(clip: ClipSpec, folder: Path) -> tuple[str, ...]:
+    scene, about = clip.scene, clip_truth(clip)
+    encode(
+        render_frames(clip),
+        folder / scene.video_name,
+        about.time_s,
+        face_box(clip),
+        scene.bitrate_kbps,
+        scene.turned_deg,
+    )
+    rows = GroundTruth(about.pulse, about.rate_bpm, about.time_s)
+    write_ground_truth(folder / LABELS_NAME, rows)
+    write_truth(folder / TRUTH_NAME, about)
+    return scene.video_name, LABELS_NAME, TRUTH_NAME
 
 
 def _render_all(

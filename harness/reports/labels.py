@@ -6,17 +6,17 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from harness.datasets.base import Recording
-from harness.datasets.checking import Checked
+from harness.datasets.checking import UNREADABLE, Checked
+from harness.datasets.conventions import HR_ROW_REPAIRED
 from harness.datasets.defects import HARMLESS, NOTE, REPAIRED, UNREPAIRED
 from harness.verdicts.accuracy import HIGH_FROM_BPM, MIDDLE_FROM_BPM, HeartRateGroup
 
 NOTHING = "-"
-UNREADABLE = "unreadable"
 _STATES = (UNREPAIRED, REPAIRED, HARMLESS, NOTE)
 _REPAIRS = {
     "unwrapped": "wrapped readings raised by 128 bpm",
-    "replaced": "single readings taken from their neighbours",
-    "left out": "readings outside what a person can have",
+    "replaced": "single readings, from their neighbours",
+    "left out": "readings that no person can have",
 }
 
 
@@ -72,7 +72,7 @@ def group_lines(checked: Sequence[Checked]) -> Iterator[str]:
 
 def repair_lines(checked: Sequence[Checked]) -> Iterator[str]:
     """How many readings, in how many recordings, each repair of hr-row-repaired changes."""
-    if not any(one.repaired for one in checked):
+    if HR_ROW_REPAIRED not in _conventions(checked):
         return
     yield f"{'repairs':16}{'readings':>10}{'recordings':>12}"
     for name, what in _REPAIRS.items():
@@ -90,15 +90,6 @@ def closing_line(checked: Sequence[Checked], convention: str) -> str:
     )
     said = [f"{states[state]} {state}" for state in _STATES if states[state]]
     return f"{len(checked)} recordings by {convention}: {', '.join(said) or 'no defect'}"
-
-
-def summary_note(checked: Sequence[Checked], convention: str, dataset: str) -> str | None:
-    """What a benchmark's summary says of labels with unrepaired defects; None without any."""
-    count = sum(one.unrepaired(convention) for one in checked)
-    if not count:
-        return None
-    noun = "recording" if count == 1 else "recordings"
-    return f"{convention}; {count} {noun} with unrepaired defects: rppg-bench labels {dataset}"
 
 
 def _group(bpm: float | None) -> str:

@@ -1,4 +1,4 @@
-"""The summary after a run: one table for accuracy, one for time, and where it all came from."""
+"""The summary after a run: accuracy, time, forms of the model, and where it all came from."""
 
 from __future__ import annotations
 
@@ -6,17 +6,26 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
 from harness.reports.intervals import INTERVALS_NOTE, written
+from harness.reports.layout import (
+    SYNTHETIC,
+    Row,
+    add_case,
+    dataset_name,
+    empty_table,
+    milliseconds,
+    number,
+    verdicts_of,
+)
+from harness.reports.variants import FLOAT, Fidelity, Variant, fidelity_table, overview_tables
 from harness.verdicts.accuracy import AccuracyFigures, AccuracyReport, HeartRateGroup
 from harness.verdicts.gates import (
     MAE,
-    MS_PER_FRAME,
     REPLAYED,
     RULE,
     SNR,
@@ -27,10 +36,7 @@ from harness.verdicts.gates import (
 from harness.verdicts.latency import LatencyReport, StageFigures, ThreeWaySplit
 from harness.verdicts.thresholds import Case
 
-SYNTHETIC = "synthetic"
-NOTHING = "-"
-
-Row = tuple[str, ...]
+ABSENT_SHOWN = 8  # recordings without a video, by name
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,7 @@ class CaseSummary:
 
     ``labels`` names the convention of the reference heart rates, ``heart_rate`` the method and
     band of the estimates. A report is None where that benchmark did not run; ``failures`` maps
-    recordings whose replay failed to the reason.
+    recordings whose replay failed to the reason; ``absent`` are those without a video here.
     """
 
     case: Case
@@ -53,12 +59,15 @@ class CaseSummary:
     latency: LatencyReport | None = None
     latency_gates: tuple[GateResult, ...] = ()
     failures: Mapping[str, str] = field(default_factory=dict)
+    fidelity: Fidelity | None = None
+    variant: Variant | None = None
+    absent: Sequence[str] = ()
 
 
 def summary(
     cases: Sequence[CaseSummary], records: str, deployed_bytes: Mapping[str, int]
 ) -> RenderableType:
-    """Put together both tables and the lines below them.
+    """Put together the tables and the lines below them.
 
     Args:
         cases: what was replayed; a table that no case has figures for is left out.
@@ -70,6 +79,12 @@ def summary(
         parts += [accuracy_table(cases), ""]
     if any(one.latency for one in cases):
         parts += [time_table(cases), ""]
+    held = [one.fidelity for one in cases if one.fidelity and one.case.variant != FLOAT]
+    if held:
+        parts += [fidelity_table(held), ""]
+    if _several_variants(cases):
+        for table in overview_tables([one.variant for one in cases if one.variant]):
+            parts += [table, ""]
     return Group(*parts, _notes(cases, records, deployed_bytes))
 
 
@@ -78,7 +93,7 @@ def accuracy_table(cases: Iterable[CaseSummary]) -> Table:
     cases = list(cases)
     sure = any(_has_intervals(one) for one in cases)
     figures = ("n", "MAE", *["95 % CI"] * sure, "RMSE", "r", "SNR dB")
-    table = _table("Accuracy: heart rate in bpm, Pearson r", ("group", *figures))
+    table = empty_table("Accuracy: heart rate in bpm, Pearson r", ("group", *figures))
     for one in cases:
         if one.accuracy is None:
             continue
@@ -89,30 +104,30 @@ def accuracy_table(cases: Iterable[CaseSummary]) -> Table:
             found = [one.accuracy.intervals[group] for group in (None, *HeartRateGroup)]
             ends = [written(each.mae_bpm) for each in found]
             rows = [(*row[:3], end, *row[3:]) for row, end in zip(rows, ends, strict=True)]
-        verdicts = [_verdicts(one.accuracy_gates, RULE, REPLAYED, MAE, SNR)]
-        verdicts += [_verdicts(one.accuracy_gates, group_gate(group)) for group in HeartRateGroup]
-        _add_case(table, one, rows, verdicts)
+        verdicts = [verdicts_of(one.accuracy_gates, RULE, REPLAYED, MAE, SNR)]
+        verdicts += [verdicts_of(one.accuracy_gates, group_gate(group)) for group in HeartRateGroup]
+        add_case(table, _names(one), rows, verdicts)
     return table
 
 
 def time_table(cases: Iterable[CaseSummary]) -> Table:
     """Return a table with a row for each stage of each case, their sum and real-time factor."""
     title = "Time: ms per call, mean ms per frame; RTF: time taken / time filmed"
-    table = _table(title, ("stage", "calls", "p50", "p90", "p99", "/frame", "%"))
+    table = empty_table(title, ("stage", "calls", "p50", "p90", "p99", "/frame", "%"))
     for one in cases:
         if one.latency is None:
             continue
         stages, factor = one.latency.stages, one.latency.real_time_factor
         sum_ms = sum(stage.ms_per_frame for stage in stages) if stages else None
         rows = [_stage_row(stage) for stage in stages]
-        rows.append(("all", "", "", "", "", _ms(sum_ms, digits_below_1=3), ""))
-        rows.append(("RTF", "", "", "", "", _number(factor, 3), ""))
-        verdicts = [_verdicts(one.latency_gates, stage_gate(stage.stage)) for stage in stages]
+        rows.append(("all", "", "", "", "", milliseconds(sum_ms, digits_below_1=3), ""))
+        rows.append(("RTF", "", "", "", "", number(factor, 3), ""))
+        verdicts = [verdicts_of(one.latency_gates, stage_gate(stage.stage)) for stage in stages]
         # Whatever has no row of its own, a stage without times among it, stands in the last.
         shown = {stage_gate(stage.stage) for stage in stages}
         others = [gate.gate for gate in one.latency_gates if gate.gate not in shown]
-        verdicts += [[], _verdicts(one.latency_gates, *others)]
-        _add_case(table, one, rows, verdicts)
+        verdicts += [[], verdicts_of(one.latency_gates, *others)]
+        add_case(table, _names(one), rows, verdicts)
     return table
 
 
@@ -128,41 +143,12 @@ def render(renderable: RenderableType, width: int, encoding: str = "utf-8") -> s
     return "\n".join(line.rstrip() for line in file.read().splitlines())
 
 
-def _table(title: str, columns: Sequence[str]) -> Table:
-    """Return an empty table: the case, a name, figures, and the gates."""
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        show_edge=False,
-        pad_edge=False,
-    )
-    table.add_column("case", overflow="fold", min_width=8)
-    table.add_column(columns[0], no_wrap=True)
-    for column in columns[1:]:
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("gate", no_wrap=True)
-    return table
+def _several_variants(cases: Sequence[CaseSummary]) -> bool:
+    return len({one.case.variant for one in cases if one.variant}) > 1
 
 
-def _add_case(
-    table: Table, one: CaseSummary, rows: Sequence[Row], verdicts: Sequence[Sequence[Text]]
-) -> None:
-    """Add a case's rows with their verdicts; board, dataset and variant stand beside them."""
-    table.add_section()
-    dataset = one.case.dataset
-    if one.synthetic and SYNTHETIC not in dataset:
-        dataset = f"{dataset} ({SYNTHETIC})"
-    names = (one.case.board, dataset, one.case.variant)
-    blank: Row = ("",) * len(rows[0])
-    lines: list[tuple[Row, Text]] = []
-    for row, of_row in zip(rows, verdicts, strict=True):
-        lines += zip((row, *[blank] * len(of_row)), of_row or [Text()], strict=False)
-    lines += [(blank, Text())] * (len(names) - len(lines))
-    for i, (row, verdict) in enumerate(lines):
-        table.add_row(Text(names[i] if i < len(names) else "", style="bold"), *row, verdict)
+def _names(one: CaseSummary) -> tuple[str, str, str]:
+    return one.case.board, dataset_name(one.case, one.synthetic), one.case.variant
 
 
 def _has_intervals(one: CaseSummary) -> bool:
@@ -175,10 +161,10 @@ def _accuracy_row(name: str, figures: AccuracyFigures) -> Row:
     return (
         name,
         str(figures.n),
-        _number(figures.mae_bpm, 2),
-        _number(figures.rmse_bpm, 2),
-        _number(figures.pearson_r, 3),
-        _number(figures.mean_snr_db, 1),
+        number(figures.mae_bpm, 2),
+        number(figures.rmse_bpm, 2),
+        number(figures.pearson_r, 3),
+        number(figures.mean_snr_db, 1),
     )
 
 
@@ -186,41 +172,12 @@ def _stage_row(figures: StageFigures) -> Row:
     return (
         figures.stage,
         str(figures.calls),
-        _ms(figures.p50_ms),
-        _ms(figures.p90_ms),
-        _ms(figures.p99_ms),
-        _ms(figures.ms_per_frame, digits_below_1=3),
+        milliseconds(figures.p50_ms),
+        milliseconds(figures.p90_ms),
+        milliseconds(figures.p99_ms),
+        milliseconds(figures.ms_per_frame, digits_below_1=3),
         f"{figures.share_percent:.1f}",
     )
-
-
-def _number(figure: float | None, digits: int) -> str:
-    return NOTHING if figure is None else f"{figure:.{digits}f}"
-
-
-def _ms(figure: float | None, digits_below_1: int = 2) -> str:
-    """Write a time in about three digits, so that all columns fit beside each other."""
-    if figure is None or figure < 1:
-        return _number(figure, digits_below_1)
-    return _number(figure, 2 if figure < 10 else 1 if figure < 100 else 0)
-
-
-def _verdicts(results: Iterable[GateResult], *gates: str) -> list[Text]:
-    """Write the results that there are for some gates."""
-    return [_verdict(one) for one in results if one.gate in gates]
-
-
-def _verdict(result: GateResult) -> Text:
-    if result.gate == RULE:
-        bound = "no rule"
-    elif result.gate == REPLAYED:
-        bound = f"{result.figure:.0f} failed"
-    elif result.figure is None and result.gate.startswith(MS_PER_FRAME):
-        bound = f"no {result.gate.removeprefix(MS_PER_FRAME)[1:]}"
-    else:
-        bound = f"{'SNR >=' if result.gate == SNR else '<='} {result.threshold:g}"
-    verdict = ("pass", "green") if result.passed else ("FAIL", "bold red")
-    return Text.assemble(verdict, " ", bound)
 
 
 def _notes(cases: Sequence[CaseSummary], records: str, deployed_bytes: Mapping[str, int]) -> Table:
@@ -232,6 +189,9 @@ def _notes(cases: Sequence[CaseSummary], records: str, deployed_bytes: Mapping[s
         for recording, reason in sorted(one.failures.items()):
             line = f"{one.case}, {recording}: {' '.join(reason.split())}"
             notes.add_row(Text("failed", style="bold red"), Text(line))
+    for name, absent in {one.case.dataset: one.absent for one in cases if one.absent}.items():
+        few = ", ".join(absent[:ABSENT_SHOWN]) + (", ..." if len(absent) > ABSENT_SHOWN else "")
+        notes.add_row("absent", Text(f"{name}: no video of {len(absent)} recordings: {few}"))
     splits = [
         f"{one.case}: {_split(one.latency.split)}; RTF of {_runs(one.latency)}"
         for one in cases
@@ -241,6 +201,8 @@ def _notes(cases: Sequence[CaseSummary], records: str, deployed_bytes: Mapping[s
         notes.add_row("split", "detection + pre-processing / prediction / post-processing, in %")
     for split in splits:
         notes.add_row("", Text(split))
+    if _several_variants(cases):
+        notes.add_row("x", "float32's time in predict over the variant's, best replay of each")
     kinds = {
         "detector": _by_name((one.case.board, one.detector) for one in cases),
         "model": _by_name((one.case.variant, one.model) for one in cases),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -73,11 +73,39 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class Making:
+    """How a model was made, as its files tell.
+
+    `shared_scales` counts convolutions whose integer kernels all have one scale;
+    `calibration_recordings` is None for a model that was not calibrated.
+    """
+
+    shared_scales: int
+    calibration_recordings: int | None = None
+
+
+@dataclass(frozen=True)
 class FidelityReport:
-    """Figures over recordings that gave a heart rate with both; None where there are none."""
+    """Figures over recordings that gave a heart rate with both; None where there are none.
+
+    Sizes are of all files of a model; None where they are not known.
+    """
 
     pairs: tuple[Pair, ...]
-    size_bytes: int
+    size_bytes: int | None
+    float_bytes: int | None = None
+    making: Making | None = None
+
+    @property
+    def size_percent(self) -> float | None:
+        """The size as a share of the float model's."""
+        if self.size_bytes is None or not self.float_bytes:
+            return None
+        return 100 * self.size_bytes / self.float_bytes
+
+    def of(self, group: HeartRateGroup | None) -> FidelityReport:
+        """The same of one group's recordings; of all for None."""
+        return replace(self, pairs=tuple(self._of(group)))
 
     @property
     def lost(self) -> tuple[str, ...]:
@@ -98,6 +126,14 @@ class FidelityReport:
     def mean_snr_db(self) -> float | None:
         """Mean of the recordings' signal-to-noise ratios."""
         return _mean([one.snr_db for one in self.pairs])
+
+    @property
+    def mae_bpm(self) -> tuple[float | None, float | None]:
+        """Mean absolute errors of the float model and of the other."""
+        return (
+            _mean([abs(one.float_bpm - one.reference_bpm) for one in self.pairs]),
+            _mean([abs(one.variant_bpm - one.reference_bpm) for one in self.pairs]),
+        )
 
     def mae_change_bpm(self, group: HeartRateGroup | None = None) -> float | None:
         """Mean absolute error minus that of the float model, of one group or of all."""

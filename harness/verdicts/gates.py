@@ -23,6 +23,7 @@ MAE_CHANGE = "mae_change_bpm"
 CORRELATION = "derivative_correlation"
 FIDELITY_SNR = "derivative_snr_db"
 SIZE = "model_bytes"
+SHARED_SCALES, CALIBRATED_WITH = "shared_scales", "calibration_recordings"
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,13 @@ def gate_quantization(
     what = "pulse derivative, signal over difference from float32"
     least(FIDELITY_SNR, what, report.mean_snr_db, rule.min_snr_db, "dB")
     most(SIZE, "size of the model", report.size_bytes, rule.max_bytes, "bytes")
+    making = report.making
+    if making is not None:
+        what = "convolutions with one scale for all kernels"
+        most(SHARED_SCALES, what, making.shared_scales, rule.max_shared_scales, "")
+    if making is not None and making.calibration_recordings is not None:
+        what, figure = "recordings it was calibrated with", making.calibration_recordings
+        least(CALIBRATED_WITH, what, figure, rule.min_calibration_recordings, "")
     return tuple(results)
 
 

@@ -98,6 +98,8 @@ class QuantizationRule(Rule):
     min_correlation: Finite | None = None
     min_snr_db: Finite | None = None
     max_bytes: Annotated[int, Field(gt=0)] | None = None
+    max_shared_scales: Annotated[int, Field(ge=0)] | None = None
+    min_calibration_recordings: Annotated[int, Field(gt=0)] | None = None
 
 
 class Thresholds(BaseModel):

@@ -13,13 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-
 from rppg_core.errors import UserError
-from rppg_core.lightening.weights import load_weights
-from rppg_core.models import CALIBRATED
+from rppg_core.lightening.weights import Weights, load_weights
+from rppg_core.model_card import PULSE, SIGNALS
+from rppg_core.models import CALIBRATED, PAIRS
+from rppg_core.tscan import PER_FRAME, WINDOW_MEAN
 
 MIN_WINDOW, MAX_WINDOW = 2, 60  # frames
+AS_TRAINED = "as-trained"
 USER_ERROR = 2  # exit status
 
 
@@ -29,11 +30,20 @@ def main(argv: list[str] | None = None) -> int:
         prog="python -m rppg_core.lightening",
         description="Make a TFLite model out of TS-CAN weights.",
     )
-    parser.add_argument("--weights", required=True, help="TensorFlow.js folder, or .npz file")
+    parser.add_argument(
+        "--weights", required=True, help="TensorFlow.js folder, .npz, .hdf5 or .pth file"
+    )
     parser.add_argument("--weights-name", required=True, help="their name, kept in the model")
     parser.add_argument("--variant", default="float32", help="form of the model (%(default)s)")
     parser.add_argument("--window", type=int, default=10, help="frames a call (%(default)s)")
-    parser.add_argument("--calibration", type=Path, help="for int8: a file of harness.calibration")
+    parser.add_argument("--head", default=PULSE, help=f"{', '.join(SIGNALS)} (%(default)s)")
+    parser.add_argument(
+        "--appearance",
+        default=AS_TRAINED,
+        choices=(AS_TRAINED, WINDOW_MEAN, PER_FRAME),
+        help="one appearance image for a window, or one a frame (%(default)s)",
+    )
+    parser.add_argument("--calibration", type=Path, help="for int8: of `rppg-bench calibrate`")
     parser.add_argument("--out", required=True, type=Path, help="the .tflite file to write")
     options = parser.parse_args(argv)
     try:
@@ -50,9 +60,11 @@ def _make(options: argparse.Namespace) -> None:
         raise UserError(f"{options.out}: there is no folder {options.out.parent}")
     if not MIN_WINDOW <= options.window <= MAX_WINDOW:
         raise UserError(f"a window of {options.window} frames; give {MIN_WINDOW} to {MAX_WINDOW}")
-    weights = load_weights(options.weights)
+    weights = load_weights(options.weights, options.head)
+    if options.appearance == PER_FRAME and options.variant in PAIRS:
+        raise UserError(f"{options.variant} takes one appearance image a window: {WINDOW_MEAN}")
     if options.variant in CALIBRATED and options.calibration is None:
-        raise UserError(f"{options.variant} needs --calibration FILE (see harness.calibration)")
+        raise UserError(f"{options.variant} needs --calibration FILE (of `rppg-bench calibrate`)")
     with quiet_stderr():
         try:
             import tensorflow  # noqa: F401, PLC0415
@@ -65,12 +77,15 @@ def _make(options: argparse.Namespace) -> None:
             return
         from rppg_core.lightening.convert import convert, model_card, write_model  # noqa: PLC0415
 
-        tflite = convert(weights, options.variant, options.window)
-        card = model_card(weights, options.weights_name, options.variant, options.window)
-        write_model(options.out, tflite, card)
+        per_frame = options.appearance == PER_FRAME
+        if options.appearance == AS_TRAINED:
+            per_frame = weights.per_frame
+        form = (options.variant, options.window, per_frame)
+        tflite = convert(weights, *form)
+        write_model(options.out, tflite, model_card(weights, options.weights_name, *form))
 
 
-def _make_integer(options: argparse.Namespace, weights: dict[str, np.ndarray]) -> None:
+def _make_integer(options: argparse.Namespace, weights: Weights) -> None:
     from rppg_core.lightening import edgetpu, integer  # noqa: PLC0415
     from rppg_core.lightening.calibration import load_calibration  # noqa: PLC0415
     from rppg_core.lightening.convert import write_model  # noqa: PLC0415

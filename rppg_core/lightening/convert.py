@@ -17,8 +17,9 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from rppg_core.errors import UserError
 from rppg_core.lightening.tscan_keras import input_shapes, tscan
-from rppg_core.lightening.weights import weights_sha256
-from rppg_core.model_card import MODEL_SCHEMA, PREPROCESSING, attach_card
+from rppg_core.lightening.weights import Weights, weights_sha256
+from rppg_core.model_card import MODEL_SCHEMA, PREPROCESSING, PULSE, attach_card
+from rppg_core.tscan import PER_FRAME, WINDOW_MEAN
 
 PUBLISHED_WINDOW = 10  # frames; what the published weights were trained on
 
@@ -63,20 +64,30 @@ def model_card(
     window: int = PUBLISHED_WINDOW,
     appearance_per_frame: bool = False,
 ) -> dict[str, object]:
-    """The card of a model that `convert` makes of the same arguments."""
+    """The card of a model that `convert` makes of the same arguments.
+
+    Weights that tell nothing of themselves are the pulse's, trained with window-mean appearance.
+    """
     shapes = input_shapes(window, appearance_per_frame)
+    known = weights if isinstance(weights, Weights) else None
     return {
         "schema": MODEL_SCHEMA,
         "architecture": "ts-can",
         "variant": variant,
         "window": window,
-        "appearance": "per-frame" if appearance_per_frame else "window-mean",
+        "appearance": _appearance(appearance_per_frame),
+        "trained_appearance": _appearance(known is not None and known.per_frame),
+        "signal": known.signal if known else PULSE,
         "inputs": {name: list(shape) for name, shape in shapes.items()},
         "preprocessing": PREPROCESSING,
         "weights": weights_name,
         "weights_sha256": weights_sha256(weights),
         "converter": f"tensorflow {tf.__version__}",
     }
+
+
+def _appearance(per_frame: bool) -> str:
+    return PER_FRAME if per_frame else WINDOW_MEAN
 
 
 def write_model(path: str | Path, tflite: bytes, card: dict[str, object]) -> None:

@@ -7,12 +7,16 @@ operators, 8-bit integers, no dimension above 1 beyond the three innermost. Its 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rppg_core.errors import ModelError
-from rppg_core.model_card import IDENTIFIER_AT, TFLITE_IDENTIFIER
+from rppg_core.lightening.op_versions import smallest_runtime
+from rppg_core.model_card import IDENTIFIER_AT, TFLITE_IDENTIFIER, has_card, read_card
+
+if TYPE_CHECKING:
+    from rppg_core.lightening.arena import Memory
 
 # fmt: off
 EDGE_TPU_OPERATORS = frozenset((
@@ -26,7 +30,6 @@ EDGE_TPU_OPERATORS = frozenset((
 # fmt: on
 INNERMOST = 3  # dimensions of a tensor that an Edge TPU lets exceed 1
 EDGE_TPU_TYPES = frozenset({"INT8", "UINT8"})
-MIN_RUNTIME_KEY = b"min_runtime_version"
 EDGE_TPU_BINARY = "edgetpu-custom-op"
 
 
@@ -40,16 +43,23 @@ class Operator:
     shape: tuple[int, ...]  # of the first output
     macs: int
     refused: str
+    shares_scale: bool  # a convolution's integer kernels, all with one scale
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """A model file's operators in order. `min_runtime` is what the file itself asks for."""
+    """A model file's operators in order, its memory, its card where it has one.
+
+    `min_runtime` is the first release of TFLite that has all operators but those of `unplaced`.
+    """
 
     path: Path
     size_bytes: int
     operators: tuple[Operator, ...]
+    memory: Memory
     min_runtime: str
+    unplaced: tuple[str, ...]
+    card: dict[str, Any] | None
 
     @property
     def macs(self) -> int:
@@ -63,8 +73,10 @@ class Inspection:
 
 
 def inspect_model(path: Path) -> Inspection:
-    """Read the TFLite file at `path`. Raises ModelError."""
+    """Read the TFLite file at `path`. Raises ModelError, also for one its card is not of."""
     from ai_edge_litert import schema_py_generated as schema  # noqa: PLC0415 (no start-up cost)
+
+    from rppg_core.lightening.arena import memory_of  # noqa: PLC0415
 
     try:
         data = path.read_bytes()
@@ -86,9 +98,27 @@ def inspect_model(path: Path) -> Inspection:
             inputs = [graph.tensors[i] for i in one.inputs if i >= 0]
             outputs = [graph.tensors[i] for i in one.outputs]
             operators.append(_operator(name, code.version, inputs, outputs, types))
-        return Inspection(path, len(data), tuple(operators), _min_runtime(model))
+        memory = memory_of(model, graph)
     except Exception:  # a damaged flatbuffer fails anywhere, in any way
         raise ModelError(f"{path}: a damaged TFLite model") from None
+    runtime = smallest_runtime((one.name, one.version) for one in operators)
+    card = read_card(path) if has_card(path) else None
+    return Inspection(path, len(data), tuple(operators), memory, *runtime, card)
+
+
+def to_json(model: Inspection) -> dict[str, Any]:
+    """All that is known of a model, as JSON can hold it."""
+    return {
+        "path": str(model.path),
+        "size_bytes": model.size_bytes,
+        "macs": model.macs,
+        "mappable_percent": model.mappable_percent,
+        "min_runtime": model.min_runtime,
+        "unplaced_operators": list(model.unplaced),
+        **asdict(model.memory),
+        "operators": [{**asdict(one), "mappable": not one.refused} for one in model.operators],
+        "card": model.card,
+    }
 
 
 def report(model: Inspection) -> str:
@@ -101,14 +131,35 @@ def report(model: Inspection) -> str:
         count[0] += 1
         count[1] += one.macs
     lines = [f"{model.path}: {model.size_bytes:,} bytes, {len(model.operators)} operators"]
+    if model.card:
+        lines.append(f"  {card_line(model.card)}")
     lines.append(f"  {'operator':20} {'version':>7} {'count':>5} {'MMAC':>8}  Edge TPU; types")
     for (name, version, kinds, mappable), (number, macs) in sorted(counted.items()):
         lines.append(f"  {name:20} {version:7} {number:5} {macs / 1e6:8.2f}  {mappable}; {kinds}")
     lines.append(
         f"  {model.macs / 1e6:.1f} million multiply-accumulates a call; an Edge TPU can run "
         f"{model.mappable_percent:.0f} % of the operators; needs TFLite {model.min_runtime}"
+        + "".join(f"; since when there is {one} is not known" for one in model.unplaced)
+    )
+    scratch = model.memory.arena_bytes - model.memory.tensors_bytes
+    lines.append(
+        f"  arena {'at least ' * model.memory.at_least}{model.memory.arena_bytes:,} bytes: "
+        f"tensors alive at once {model.memory.tensors_bytes:,}"
+        + (f", scratch of TFLite's own integer convolutions {scratch:,}" if scratch else "")
     )
     return "\n".join(lines)
+
+
+def card_line(card: dict[str, Any]) -> str:
+    """What a card says, in one line."""
+    form = f", {card['form']} half" if "form" in card else ""
+    calibrated = card.get("calibration", {}).get("dataset")
+    return (
+        f"{card['variant']}{form} of {card['weights']} ({card['weights_sha256'][:12]}), "
+        f"{card['signal']}, window {card['window']}, appearance {card['appearance']}, "
+        + (f"calibrated with {calibrated}, " if calibrated else "")
+        + f"by {card['converter']}"
+    )
 
 
 def _operator(
@@ -123,7 +174,12 @@ def _operator(
         shape,
         _macs(name, inputs, shape),
         _refused(name, inputs, outputs, types),
+        name == "CONV_2D" and types[inputs[1].type] == "INT8" and _shares_scale(inputs[1]),
     )
+
+
+def _shares_scale(kernel: Any) -> bool:
+    return _shape(kernel)[0] > 1 and len(kernel.quantization.scale) == 1
 
 
 def _macs(name: str, inputs: list[Any], shape: tuple[int, ...]) -> int:
@@ -151,10 +207,3 @@ def _refused(name: str, inputs: list[Any], outputs: list[Any], types: dict[int, 
 
 def _shape(tensor: Any) -> tuple[int, ...]:
     return () if tensor.shape is None else tuple(int(n) for n in tensor.shape)
-
-
-def _min_runtime(model: Any) -> str:
-    for entry in model.metadata or []:
-        if entry.name == MIN_RUNTIME_KEY:
-            return bytes(model.buffers[entry.buffer].data).rstrip(b"\0").decode() or "unstated"
-    return "unstated"

@@ -15,7 +15,6 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from ai_edge_litert import schema_py_generated as schema
 
 from rppg_core.errors import UserError
 from rppg_core.lightening.calibration import Calibration
@@ -25,49 +24,76 @@ from rppg_core.lightening.convert import (
     model_card,
     write_model,
 )
-from rppg_core.lightening.halves import appearance_logits, tall_motion
+from rppg_core.lightening.halves import GATES, POOLS, appearance_features, mask_layers, tall_motion
 from rppg_core.lightening.original import published_tscan
+from rppg_core.lightening.ranges import INT8_STEPS, narrow
 from rppg_core.model_card import APPEARANCE, MOTION
 from rppg_core.tscan_int8 import (
     APPEARANCE_ENDING,
+    MASKS,
     MOTION_ENDING,
     PERIOD_ROWS,
     SECOND_PERIOD_ROWS,
     attention,
+    in_steps,
+    shifted,
     tall_picture,
 )
 
-# Standard deviations. Larger differences between frames are head motion, not pulse; cutting them
-# off leaves finer steps for the rest.
-MOTION_CLIP = 3.0
+# Standard deviations. Larger differences between frames are head motion, not pulse; larger
+# departures from the mean light are rare.
+MOTION_LIMIT, APPEARANCE_LIMIT = 8.0, 5.0
 
-# A tanh is flat beyond: what its input has there may as well be cut off, for finer steps before.
-TANH_LIMIT = 4.0
-INT8_STEPS = 255
+# Of masked features, in root mean squares. Masks of the published weights reach 14 in single
+# pixels; 6 to 12 cost the same within 2 dB. Features that stay far below need no such room.
+GATED_LIMIT_RMS, GATED_HEADROOM = 12.0, 1.5
 
 Samples = list[list[np.ndarray]]  # of each sample, one array per input
 
 
 def convert_halves(weights: dict[str, np.ndarray], calibration: Calibration) -> tuple[bytes, bytes]:
     """(motion, appearance) models with int8 at both ends; same arguments, same bytes."""
-    pictures = calibration.appearance.mean(axis=1, keepdims=True)
-    appearance = appearance_logits(weights)
+    means = calibration.appearance.mean(axis=1, keepdims=True)
+    pictures: list[np.ndarray] = []
+    appearance, masks = appearance_features(weights), mask_layers(weights)
     samples: Samples = []
-    for motion, picture in zip(calibration.motion, pictures, strict=True):
-        first, second = (attention(np.asarray(x)) for x in appearance([picture], training=False))
+    for motion, mean in zip(calibration.motion, means, strict=True):
+        pictures.append(_parts(mean, APPEARANCE_LIMIT))
+        seen = appearance([pictures[-1]], training=False)
+        first, second = (attention(np.asarray(x), *m) for x, m in zip(seen, masks, strict=True))
         frames = len(motion)
         samples.append(
             [
-                tall_picture(np.clip(motion, -MOTION_CLIP, MOTION_CLIP), PERIOD_ROWS),
+                tall_picture(_parts(shifted(motion), MOTION_LIMIT), PERIOD_ROWS),
                 tall_picture(np.repeat(first, frames, axis=0), PERIOD_ROWS),
                 tall_picture(np.repeat(second, frames, axis=0), SECOND_PERIOD_ROWS),
             ]
         )
     motion_graph = tall_motion(weights, calibration.window)
     return (
-        narrow_tanh_inputs(full_integer(motion_graph, samples)),
-        narrow_tanh_inputs(full_integer(appearance, [[picture] for picture in pictures])),
+        narrow(full_integer(motion_graph, samples), MOTION_LIMIT, _gated(motion_graph, samples)),
+        narrow(full_integer(appearance, [[one] for one in pictures]), APPEARANCE_LIMIT),
     )
+
+
+def _parts(frames: np.ndarray, limit: float) -> np.ndarray:
+    """What an input in two parts is given, in real numbers."""
+    step = np.float32(2 * limit / INT8_STEPS)
+    return np.asarray(in_steps(frames, float(step)) * step)
+
+
+def _gated(graph: keras.Model, samples: Samples) -> list[tuple[float, float]]:
+    """What the features after each mask, and their 2x2 means, may hold."""
+    names = [name for pair in zip(GATES, POOLS, strict=True) for name in pair]
+    inner = keras.Model(graph.inputs, [graph.get_layer(name).output for name in names])
+    squares, largest = np.zeros(len(names)), np.zeros(len(names))
+    for sample in samples:
+        found = [np.asarray(x) for x in inner(sample, training=False)]
+        squares += [np.mean(np.square(x)) for x in found]
+        largest = np.maximum(largest, [np.abs(x).max() for x in found])
+    rms = np.sqrt(squares / len(samples))
+    limits = np.minimum(GATED_LIMIT_RMS * rms, GATED_HEADROOM * largest).tolist()
+    return list(zip(limits[::2], limits[1::2], strict=True))
 
 
 def convert_naive(weights: dict[str, np.ndarray], calibration: Calibration) -> bytes:
@@ -98,28 +124,6 @@ def full_integer(graph: keras.Model, samples: Samples, ends: Any = tf.int8) -> b
     return bytes(converter.convert())
 
 
-def narrow_tanh_inputs(tflite: bytes, limit: float = TANH_LIMIT) -> bytes:
-    """The int8 model with the tensors that go into a tanh holding -limit to limit, no more.
-
-    The converter gives them the widest range that calibration saw, in which steps are so coarse
-    that rounding costs the pulse 1 to 5 dB. A convolution scales its output to what its tensor
-    says, so that changing scale and zero point there is all it takes.
-    """
-    model = bytearray(tflite)
-    root = schema.Model.GetRootAs(model, 0)
-    graph = root.Subgraphs(0)
-    for number in range(graph.OperatorsLength()):
-        operator = graph.Operators(number)
-        if root.OperatorCodes(operator.OpcodeIndex()).BuiltinCode() != schema.BuiltinOperator.TANH:
-            continue
-        ranges = graph.Tensors(operator.Inputs(0)).Quantization()
-        scale = 2 * limit / INT8_STEPS
-        if ranges.Scale(0) > scale:
-            ranges.ScaleAsNumpy()[:] = scale  # views of `model`
-            ranges.ZeroPointAsNumpy()[:] = 0
-    return bytes(model)
-
-
 def halves_paths(motion: Path) -> tuple[Path, Path]:
     """(motion, appearance) files of a model whose motion half is to be at `motion`."""
     if not motion.name.endswith(MOTION_ENDING):
@@ -138,27 +142,33 @@ def write_halves(
     """Write a (motion, appearance) pair, the motion half at `out`, each with its card."""
     motion_path, appearance_path = halves_paths(out)
     card = calibrated_card(weights, weights_name, variant, calibration)
-    shapes: dict[str, Any] = card["inputs"]  # type: ignore[assignment]
-    inputs = {"appearance": shapes["appearance"]}
-    write_model(appearance_path, models[1], {**card, "form": APPEARANCE, "inputs": inputs})
+    appearance_card = {
+        **card,
+        "form": APPEARANCE,
+        "inputs": {"appearance": [1, 36, 36, 6]},
+        "masks": {
+            name: _written(*layer) for name, layer in zip(MASKS, mask_layers(weights), strict=True)
+        },
+    }
+    write_model(appearance_path, models[1], appearance_card)
     rows = calibration.window * PERIOD_ROWS
     motion_card = {
         **card,
         "form": MOTION,
         "inputs": {
-            "motion": [1, rows, 36, 3],
+            "motion": [1, rows, 36, 6],
             "first_mask": [1, rows, 34, 1],
             "second_mask": [1, rows // 2, 15, 1],
         },
-        "motion_clip": MOTION_CLIP,
         "partner_sha256": hashlib.sha256(appearance_path.read_bytes()).hexdigest(),
-        "head": {
-            # As short as a float32 can be written.
-            "kernel": [float(str(x)) for x in weights["dense_1/kernel"][:, 0]],
-            "bias": float(str(weights["dense_1/bias"][0])),
-        },
+        "head": _written(weights["dense_1/kernel"][:, 0], weights["dense_1/bias"][0]),
     }
     write_model(motion_path, models[0], motion_card)
+
+
+def _written(kernel: np.ndarray, bias: np.float32) -> dict[str, object]:
+    """A layer as a card has it: each float32 as short as it can be written."""
+    return {"kernel": [float(str(x)) for x in kernel], "bias": float(str(bias))}
 
 
 def calibrated_card(

@@ -87,14 +87,21 @@ def temporal_shift(features: Any) -> Any:
     rest stay; beyond the window there are zeros.
     """
     window, height, width, channels = features.shape
-    # A depthwise convolution over time with one 1 in each kernel does it in a single pass over
-    # memory (x * 1 + 0 is x); slicing and concatenating takes three and 10 % of a frame's time.
+    rows = ops.reshape(features, (1, window, height * width, channels))
+    return ops.reshape(shifted_by_taps(rows), (window, height, width, channels))
+
+
+def shifted_by_taps(rows: Any) -> Any:
+    """The shift for `rows` (1, window, pixels, c), as a depthwise convolution over time.
+
+    One 1 in each kernel does it in a single pass over memory (x * 1 + 0 is x); slicing and
+    concatenating takes three, and 10 % of a frame's time.
+    """
+    channels = rows.shape[-1]
     fold = channels // FOLD_DIV
     taps = np.zeros((3, 1, channels, 1), np.float32)
     taps[2, 0, :fold] = taps[0, 0, fold : 2 * fold] = taps[1, 0, 2 * fold :] = 1.0
-    rows = ops.reshape(features, (1, window, height * width, channels))
-    rows = ops.depthwise_conv(rows, taps, padding="same", data_format="channels_last")
-    return ops.reshape(rows, (window, height, width, channels))
+    return ops.depthwise_conv(rows, taps, padding="same", data_format="channels_last")
 
 
 def _conv(name: str, filters: int, padding: str) -> Any:

@@ -2,7 +2,8 @@
 
 The project's own: an .npz file of one float16 array a tensor. The published ones, TensorFlow.js
 layers format: `model.json` lists tensors in groups; a group's shard files, one after the other,
-hold its tensors in the order of the list, little-endian.
+hold its tensors in the order of the list, little-endian. Keras HDF5 files of MTTS-CAN and PyTorch
+state dicts of rPPG-Toolbox: `weights_hdf5`, `weights_torch`.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import json
 import math
 import os
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rppg_core.errors import ModelError
+from rppg_core.errors import ModelError, UserError
+from rppg_core.model_card import PULSE, SIGNALS
 
 # Layers under their published names: motion 0, 1, 5, 6; appearance 2, 3, 7, 8; masks 4, 9.
 SHAPES: dict[str, tuple[int, ...]] = {
@@ -37,11 +40,62 @@ SHAPES: dict[str, tuple[int, ...]] = {
 SHAPES.update({name.replace("kernel", "bias"): shape[-1:] for name, shape in SHAPES.items()})
 
 FLOAT32 = np.dtype("<f4")
+HDF5_ENDINGS = (".hdf5", ".h5")
+TORCH_ENDINGS = (".pth", ".pt")
 
 
-def load_weights(path: str | Path) -> dict[str, np.ndarray]:
-    """TS-CAN's tensors by name from whichever file they are in, as `load_tfjs` gives them."""
-    return load_npz(path) if Path(path).suffix == ".npz" else load_tfjs(path)
+class Weights(dict[str, np.ndarray]):
+    """TS-CAN's tensors by name, float32, of the shapes in `SHAPES`.
+
+    `signal` is what their last layers give (`model_card.SIGNALS`). `per_frame` says whether they
+    were trained with an appearance image a frame, or one for a window, the mean of its frames.
+    """
+
+    def __init__(
+        self, tensors: Mapping[str, np.ndarray], signal: str = PULSE, per_frame: bool = False
+    ) -> None:
+        super().__init__({name: tensors[name] for name in SHAPES})
+        self.signal = signal
+        self.per_frame = per_frame
+
+
+def load_weights(path: str | Path, signal: str = PULSE) -> Weights:
+    """TS-CAN's tensors from whichever file they are in.
+
+    `signal` names the head to take of a file with two. Raises ModelError that names the tensor
+    that does not fit, UserError for a signal that the file has no head for.
+    """
+    if signal not in SIGNALS:
+        raise UserError(f"unknown head {signal!r}: there is {', '.join(SIGNALS)}")
+    ending = Path(path).suffix.lower()
+    if ending in HDF5_ENDINGS:
+        from rppg_core.lightening.weights_hdf5 import load_hdf5  # noqa: PLC0415 (needs h5py)
+
+        return load_hdf5(path, signal)
+    if ending in TORCH_ENDINGS:
+        from rppg_core.lightening.weights_torch import load_torch  # noqa: PLC0415
+
+        return load_torch(path, signal)
+    only_pulse(path, signal)
+    return Weights(load_npz(path) if ending == ".npz" else load_tfjs(path))
+
+
+def only_pulse(path: str | Path, signal: str) -> None:
+    """Raise UserError if another signal is asked of a file that has one head, the pulse's."""
+    if signal != PULSE:
+        raise UserError(f"{path}: has no {signal} head, only {PULSE}'s")
+
+
+def fitted(path: str | Path, name: str, value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """A tensor as float32, after a look at its shape and values. `name` is the file's own."""
+    if value.shape != shape or value.dtype.kind != "f":
+        raise ModelError(
+            f"{path}: {name} is {list(value.shape)} {value.dtype}, TS-CAN's is {list(shape)} of "
+            "floats"
+        )
+    if not np.isfinite(value).all():
+        raise ModelError(f"{path}: {name} holds values that are not finite")
+    return np.ascontiguousarray(value, np.float32)
 
 
 def load_tfjs(path: str | Path) -> dict[str, np.ndarray]:
@@ -94,18 +148,10 @@ def load_npz(path: str | Path) -> dict[str, np.ndarray]:
     odd = sorted(found.keys() ^ SHAPES.keys())
     if odd:
         raise ModelError(f"{path}: {odd[0]} is missing, or no tensor of TS-CAN")
-    for name, value in found.items():
-        if value.shape != SHAPES[name] or value.dtype.kind != "f":
-            raise ModelError(
-                f"{path}: {name} is {list(value.shape)} {value.dtype}, TS-CAN's is "
-                f"{list(SHAPES[name])} of floats"
-            )
-        if not np.isfinite(value).all():
-            raise ModelError(f"{path}: {name} holds values that are not finite")
-    return {name: found[name].astype(np.float32) for name in SHAPES}
+    return {name: fitted(path, name, found[name], SHAPES[name]) for name in SHAPES}
 
 
-def save_npz(path: Path, weights: dict[str, np.ndarray]) -> None:
+def save_npz(path: Path, weights: Mapping[str, np.ndarray]) -> None:
     """Write tensors by name as float16: half the size, and a heart rate moves by nothing seen."""
     halves: dict[str, Any] = {name: weights[name].astype(np.float16) for name in SHAPES}
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.npz")
@@ -116,7 +162,7 @@ def save_npz(path: Path, weights: dict[str, np.ndarray]) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def weights_sha256(weights: dict[str, np.ndarray]) -> str:
+def weights_sha256(weights: Mapping[str, np.ndarray]) -> str:
     """SHA-256 over name, shape and little-endian float32 bytes of each tensor, sorted by name."""
     digest = hashlib.sha256()
     for name in sorted(weights):

@@ -3,7 +3,8 @@ import shutil
 import numpy as np
 import pytest
 
-from harness.calibration import calibrate, fingerprint, main, refuse_overlap
+from harness.calibration import calibrate, calibration_for_quantize, fingerprint, refuse_overlap
+from harness.cli import main
 from harness.datasets.folder import FolderDataset
 from harness.datasets.synthetic import SyntheticDataset, plan_clips
 from rppg_core.errors import UserError
@@ -48,7 +49,7 @@ def test_recordings_of_the_calibration_are_refused_under_any_name(dataset, calib
     first, second = dataset.recordings()
     refuse_overlap(card, dataset, [second])
     refuse_overlap({"variant": "float32"}, dataset, [first, second])
-    with pytest.raises(UserError, match="subject1 of dataset small is among"):
+    with pytest.raises(UserError, match="subject1 of dataset small is of subject subject1, whom"):
         refuse_overlap(card, dataset, [second, first])
     shutil.copy(first.video, tmp_path / "copy.avi")
     (tmp_path / "labels.csv").write_text("file,bpm\ncopy.avi,70\n")
@@ -66,14 +67,53 @@ def test_an_unknown_subject_is_named(dataset):
         calibrate(dataset, ["subject1", "subject9"])
 
 
-def test_a_configured_dataset_is_calibrated_with_named_subjects(dataset, tmp_path, capsys):
-    (tmp_path / "datasets.yaml").write_text(
+def test_subjects_of_the_calibration_are_refused_in_their_other_recordings(
+    calibration, tmp_path, dataset
+):
+    card = {"variant": "int8", "calibration": calibration.about}
+    video = dataset.recordings()[1].video  # one that was not used
+    (tmp_path / "again.avi").write_bytes(video.read_bytes())
+    (tmp_path / "labels.csv").write_text("file,bpm,subject\nagain.avi,70,subject1\n")
+    same = FolderDataset("small", tmp_path)
+    with pytest.raises(UserError, match=r"again\.avi of dataset small is of subject subject1"):
+        refuse_overlap(card, same, same.recordings())
+    # Another dataset's subject of that name is another person.
+    other = FolderDataset("other", tmp_path)
+    refuse_overlap(card, other, other.recordings())
+
+
+@pytest.fixture
+def datasets_file(dataset, tmp_path):
+    path = tmp_path / "datasets.yaml"
+    path.write_text(
         f"small: {{kind: synthetic, root: {dataset.root.parent}, clips: 2, seconds: 4.0, seed: 11,"
         " size: [320, 240]}\n"
     )
-    given = ["--dataset", "small", "--datasets", str(tmp_path / "datasets.yaml")]
+    return path
+
+
+def test_a_configured_dataset_is_calibrated_with_named_subjects(datasets_file, tmp_path, capsys):
+    given = ["calibrate", "small", "--datasets", str(datasets_file)]
     out = ["--out", str(tmp_path / "c.npz")]
-    assert main([*given, *out]) == 2
-    assert "name the --subjects" in capsys.readouterr().err
     assert main([*given, *out, "--subjects", "subject2"]) == 0
     assert load_calibration(tmp_path / "c.npz", 10).about["subjects"] == ["subject2"]
+    capsys.readouterr()
+    for arguments, says in (
+        ([*given, *out], "name a dataset and its --subjects"),
+        ([*given, *out, "--subjects", "nobody"], "has no subject nobody"),
+        (["calibrate", *out, "--subjects", "subject2"], "name a dataset and its --subjects"),
+        ([*given, "--out", str(tmp_path / "c"), "--subjects", "subject2"], "NAME.npz"),
+        ([*given, "--out", "/proc/no/c.npz", "--subjects", "subject2"], "No such file"),
+        ([*given, *out, "--subjects", "subject2", "--window", "0"], "a window of 0 frames"),
+    ):
+        assert main(arguments) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("rppg-bench: ") and says in line
+
+
+def test_quantize_calibrates_with_subjects_of_a_dataset(datasets_file, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    made = calibration_for_quantize(10, "small", "subject2", datasets_file)
+    assert load_calibration(made, 10).about["subjects"] == ["subject2"]
+    with pytest.raises(UserError, match="of which --calibration-dataset"):
+        calibration_for_quantize(10, None, "subject2", datasets_file)

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from harness.cli import main as rppg_bench
+from rppg_core.model_card import attach_card, read_card
 
 USAGE = pytest.ExitCode.USAGE_ERROR
 FAILED = pytest.ExitCode.TESTS_FAILED
@@ -160,3 +161,36 @@ def test_a_board_that_does_not_answer_is_one_line(project):
 def test_the_default_model_can_be_held_against_float32(project):
     done = bench(project, "--variant=float32,float16", "-k", "like_float32")
     assert done.ret == OK, done.stdout.str()
+
+
+@pytest.mark.board
+def test_forms_are_shown_beside_float32_and_again_from_the_records(project, capsys):
+    done = bench(project, "--variant=float32,float16", "--model=tscan-afrl")
+    assert done.ret == OK, done.stdout.str()
+    text = done.stdout.str()
+    assert "Likeness to float32" in text and "Variants on local, tiny (synthetic)" in text
+    run = next(project.path.joinpath("out").iterdir())
+    assert rppg_bench(["report", str(run)]) == 0
+    again = capsys.readouterr().out
+    for table in ("Likeness to float32", "Variants on local, tiny (synthetic)"):
+        first = figures(text.split(table)[1].splitlines()[3:5])
+        assert first and first == figures(again.split(table)[1].splitlines()[3:5])
+
+
+def figures(lines):
+    """What of a table's lines does not come from the gates."""
+    return [line.split("pass")[0].split()[:8] for line in lines]
+
+
+def test_a_model_calibrated_with_what_it_is_judged_by_is_refused_at_once(project, tscan_file):
+    about = {"dataset": "tiny", "subjects": ["subject2"], "recordings": {}}
+    whole = tscan_file.read_bytes()
+    card = {**read_card(tscan_file), "calibration": about}
+    seen = project.path / "seen.tflite"
+    seen.write_bytes(attach_card(whole[: whole.rindex(b"PK\x03\x04")], card))
+    done = bench(project, f"--model={seen}")
+    assert done.ret == USAGE
+    done.stderr.fnmatch_lines(["ERROR: subject2 of dataset tiny is of subject subject2, whom *"])
+    assert not records(project)
+    done = bench(project, f"--model={seen}", "--recordings=subject1", "--collect-only")
+    assert done.ret == OK

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from harness.reports.terminal import CaseSummary, accuracy_table, render, summary, time_table
+from harness.reports.variants import Fidelity, Variant, fidelity_table
 from harness.verdicts.accuracy import Scored, score
-from harness.verdicts.gates import gate_accuracy, gate_latency
+from harness.verdicts.fidelity import FidelityReport, Pair
+from harness.verdicts.gates import gate_accuracy, gate_latency, gate_quantization
 from harness.verdicts.latency import STAGES, RunTimes, StageTimes, measure
 from harness.verdicts.thresholds import Case, parse_thresholds
 
@@ -15,6 +17,16 @@ RULES = parse_thresholds(
     {
         "accuracy": [{"max_mae_bpm": 2, "max_group_mae_bpm": {"low": 1}, "min_mean_snr_db": 0}],
         "latency": [{"max_real_time_factor": 0.5, "max_stage_ms_per_frame": {"predict": 2}}],
+        "quantization": [
+            {
+                "max_paired_bpm": 0.05,
+                "max_lost_locks": 0,
+                "max_mae_change_bpm": 0.1,
+                "min_correlation": 0.995,
+                "min_snr_db": 20.0,
+                "max_bytes": 2_200_000,
+            }
+        ],
     }
 )
 DEPLOYED = {"local": 0, "coral": 1_234_567}
@@ -164,3 +176,86 @@ def test_no_colour_even_where_it_is_forced(monkeypatch):
 def test_names_are_text_and_no_markup():
     text = render(summary([case_summary("[red]b[/]", dataset=":x:")], "[bold]r", DEPLOYED), 100)
     assert "[red]b[/]" in text and ":x:" in text and "records     [bold]r" in text
+
+
+PULSE = np.sin(np.linspace(0, 60, 600))
+CLIPS = (("a", 60.0, 60.0, 60.02), ("b", 70.0, 70.0, 70.02), ("c", 100.0, 100.0, 130.0))
+
+
+def held(variant: str, size: int, board: str = "local", ms: float = 2.5) -> CaseSummary:
+    """A case held against a float model of 2,000,000 bytes; the high group's pulse is lost."""
+    case = Case(board, "synthetic", variant)
+    noise = np.random.default_rng(0).normal(size=600)
+    pairs = tuple(
+        Pair(*one, PULSE, PULSE + (noise if one[0] == "c" else 0.01 * noise)) for one in CLIPS
+    )
+    report = FidelityReport(pairs if variant != "float32" else (), size, 2_000_000)
+    gates = gate_quantization(RULES, case, report)
+    plain = case_summary(board)
+    one = measure([timed(ms), timed(9 * ms)])
+    return replace(
+        plain,
+        case=case,
+        fidelity=Fidelity(case, True, report, gates),
+        variant=Variant(case, True, size, plain.accuracy.overall, one, report, gates),
+    )
+
+
+def timed(ms: float) -> RunTimes:
+    ns = {stage: np.full(100, int(ms * 1e6), np.int64) for stage in STAGES}
+    return RunTimes("clip0", 4.0, tuple(StageTimes(stage, row) for stage, row in ns.items()))
+
+
+def test_likeness_has_size_groups_and_every_gate():
+    text = render(fidelity_table([held("int8", 600_000).fidelity]), 80)
+    assert row(text, "low").startswith("low 2 0.020 0 +0.020 0.9999 37.")
+    assert row(text, "low").endswith("pass <= 0.1")
+    assert row(text, "middle") == "middle 0 - - - - -"
+    assert row(text, "high").startswith("high 1 - 1 +30.000 0.5")
+    assert row(text, "high").endswith("FAIL <= 0.1")
+    assert row(text, "all").endswith("pass apart <= 0.05")
+    for part in ("600,000 B", "= 30.0 %", "FAIL lost <= 0", "FAIL <= 0.1", "FAIL r >= 0.995"):
+        assert part in text
+    assert "pass SNR >= 20" in text and "pass B <= 2200000" in text
+
+
+def test_variants_stand_side_by_side_on_each_board():
+    cases = [
+        held(variant, size, board, ms)
+        for board in ("local", "coral")
+        for variant, size, ms in (("int8", 600_000, 0.5), ("float32", 2_000_000, 2.0))
+    ]
+    text = render(summary(cases, "r", DEPLOYED), 80)
+    for board in ("local", "coral"):
+        lines = text.split(f"Variants on {board}, synthetic: bpm")[1].splitlines()
+        # The mean of the two replays, and the ratio of the better ones.
+        first, second = (" ".join(line.split()) for line in lines[3:5])
+        assert first.startswith("float32 2,000,000 100.0 14.20 2.8 - - 1.250 10.0 1.0 ")
+        assert second == "int8 600,000 30.0 14.20 2.8 0.020 1 0.312 2.50 4.0 4 FAIL"
+    assert "float32's time in predict" in text
+
+
+def test_one_variant_alone_has_no_overview():
+    assert "Variants on" not in render(summary([held("int8", 1)], "r", DEPLOYED), 80)
+    text = render(summary([held("float32", 2_000_000)], "r", DEPLOYED), 80)
+    assert "Likeness" not in text and "Variants on" not in text
+
+
+@pytest.mark.parametrize("board", ["local", "coral-kitchen"])
+def test_the_forms_fit_80_columns_whole(board):
+    cases = [held("float32", 2_000_000, board), held("int8-edgetpu", 2_200_001, board)]
+    text = render(summary(cases, "r", DEPLOYED), 80)
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 80
+    for part in ("2,200,001 B", "FAIL B <= 2200000", "int8-edgetpu", "110.0"):
+        assert part in text
+
+
+def test_absent_videos_and_untrusted_labels_are_said():
+    absent = tuple(f"subject{n}" for n in range(1, 13))
+    labels = "hr-row; 2 recordings with unrepaired defects: rppg-bench labels ubfc"
+    one = case_summary(dataset="ubfc", synthetic=False, absent=absent, labels=labels)
+    text = " ".join(render(summary([one], "results", {}), 100).split())
+    assert "absent ubfc: no video of 12 recordings: subject1, subject2," in text
+    assert "subject8, ..." in text
+    assert labels in text

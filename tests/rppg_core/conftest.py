@@ -1,6 +1,7 @@
 import pytest
 from clips import landscape, pulsing, steady_times, write_video
 
+from harness.calibration import own_calibration
 from rppg_core import models
 from rppg_core.errors import UserError
 from rppg_core.faces import make_detector
@@ -42,7 +43,7 @@ def model_file(models_folder, need):
 def int8_file(models_folder, need):
     """The motion half of the published TS-CAN in full integers; the other lies beside it."""
     try:
-        return models.tflite_file("tscan-afrl", "int8")[1]
+        return models.tflite_file("tscan-afrl", "int8", own_calibration)[1]
     except UserError as missing:
         return need(str(missing))
 

@@ -5,6 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.datasets import load_datasets, open_dataset
+from harness.datasets.difficulty import DIFFICULTIES
 from rppg_core.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -20,6 +21,8 @@ def test_the_projects_own_file_has_the_synthetic_set():
     dataset = open_dataset("synthetic", ROOT / "datasets.yaml")
     assert dataset.synthetic
     assert len(dataset.recordings()) == 12
+    family = open_dataset("synthetic-full", ROOT / "datasets.yaml")
+    assert {one.conditions["difficulty"] for one in family.recordings()} == set(DIFFICULTIES)
 
 
 def test_roots_are_relative_to_the_file_and_expanded(tmp_path, monkeypatch):
@@ -62,6 +65,14 @@ def test_an_unknown_name_lists_those_that_exist(tmp_path):
         ("a: {kind: synthetic, clips: '3'}\n", "a: clips: "),
         ("a: {kind: synthetic, seconds: .nan}\n", "a: seconds: "),
         ("a: {kind: synthetic, size: [640]}\n", "a: size: "),
+        ("a: {kind: synthetic, set: huge}\n", "a: set: .*'default' or 'full'"),
+        ("a: {kind: synthetic, difficulty: dark}\n", "a: difficulty: "),
+        ("a: {kind: synthetic, difficulty: []}\n", "a: difficulty: "),
+        ("a: {kind: synthetic, difficulty: [foggy]}\n", "no difficulty 'foggy'; there are: still"),
+        ("a: {kind: synthetic, set: default, difficulty: [dark]}\n", "leave one of the two out"),
+        ("a: {kind: synthetic, set: full, clips: 3}\n", "say `clips_each`"),
+        ("a: {kind: synthetic, clips_each: 3}\n", "say `clips`"),
+        ("a: {kind: synthetic, set: full, clips_each: 0}\n", "a: clips_each: "),
     ],
 )
 def test_a_bad_file_is_one_line(tmp_path, text, message):
@@ -77,6 +88,11 @@ def test_a_bad_file_is_one_line(tmp_path, text, message):
         ("{kind: folder, root: ~no-such-user-here/x}", "root: "),
         ("{kind: synthetic, size: [641, 480]}", "even numbers"),
         ("{kind: synthetic, size: [64, 48]}", "even numbers"),
+        ("{kind: synthetic, pulses: nowhere}", "dataset a: pulses: no label files"),
+        (
+            "{kind: synthetic, pulses: $NOT_SET_HERE}",
+            "pulses: the variable NOT_SET_HERE",
+        ),
     ],
 )
 def test_what_only_opening_can_tell(tmp_path, entry, message):

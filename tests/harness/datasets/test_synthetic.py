@@ -7,19 +7,19 @@ import cv2
 import numpy as np
 import pytest
 
-from harness.datasets import open_dataset, rendering, synthetic
+from harness.datasets import light, motion, open_dataset, rendering, synthetic
+from harness.datasets.clips import FPS, ClipSpec
 from harness.datasets.encoding import encode
+from harness.datasets.plans import DEFAULT_SEED, plan_clips
 from harness.datasets.portrait import compose
-from harness.datasets.rendering import FPS, ClipSpec, face_box, render_frames
-from harness.datasets.synthetic import SyntheticDataset, plan_clips, render_clip
+from harness.datasets.rendering import face_box, render_frames
+from harness.datasets.synthetic import SyntheticDataset, render_clip
 from rppg_core.errors import UserError
 from rppg_core.faces import make_detector
 from rppg_core.postprocess import bandpass, heart_rate
 
-DISTURBANCES = (
-    "LIGHT_DRIFT", "LIGHT_TILT", "LIGHT_TINT", "FLICKER", "GLOSS",
-    "SHADING_PER_RAD", "SHADING_PER_PX",
-)  # fmt: skip
+LIGHT = ("LIGHT_TILT", "LIGHT_TINT", "FLICKER")
+SHADING = ("SHADING_PER_RAD", "SHADING_PER_PX")
 
 
 def spec(**changes) -> ClipSpec:
@@ -30,9 +30,13 @@ def spec(**changes) -> ClipSpec:
 @pytest.fixture
 def calm(monkeypatch):
     """Even light and a head at rest: what is left is the pulse and the sensor's noise."""
-    for name in DISTURBANCES:
-        monkeypatch.setattr(rendering, name, 0.0)
-    monkeypatch.setattr(rendering, "MOTION_PX", (0.0, 0.0))
+    for name in LIGHT:
+        monkeypatch.setattr(light, name, 0.0)
+    monkeypatch.setitem(light.LAMPS, "even", light.Lamp(drift=0.0))
+    for name in SHADING:
+        monkeypatch.setattr(motion, name, 0.0)
+    monkeypatch.setattr(motion, "MOTION_PX", (0.0, 0.0))
+    monkeypatch.setattr(rendering, "GLOSS", 0.0)
 
 
 def skin_means(frames, clip):
@@ -80,7 +84,7 @@ def test_pulse_is_in_the_skin_alone(calm):
 
 def test_pulse_survives_encoding(calm, tmp_path):
     clip = spec(pulse_amplitude=0.004, frames=180)
-    encode(render_frames(clip), tmp_path / "vid.avi", FPS, face_box(clip))
+    encode(render_frames(clip), tmp_path / "vid.avi", clip.times_s(), face_box(clip))
     means = skin_means(decoded(tmp_path / "vid.avi"), clip)
     assert len(means) == clip.frames
     wave = clip.heartbeat().wave
@@ -118,7 +122,7 @@ def test_detectors_find_the_face_where_it_is(name, request):
 
 
 def test_plan_covers_the_groups_clear_of_their_boundaries():
-    clips = plan_clips(12, 20, synthetic.DEFAULT_SEED, 640, 480)
+    clips = plan_clips(12, 20, DEFAULT_SEED, 640, 480)
     truths = [heart_rate(clip.heartbeat().wave, FPS) for clip in clips]
     for rates in (truths, [clip.bpm for clip in clips]):
         counts = [

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from harness.verdicts.accuracy import HeartRateGroup
 from harness.verdicts.explain import explain_quantization
-from harness.verdicts.fidelity import FidelityReport, Pair
+from harness.verdicts.fidelity import FidelityReport, Making, Pair
 from harness.verdicts.gates import gate_quantization
 from harness.verdicts.thresholds import Case, parse_thresholds
 
@@ -110,3 +110,19 @@ def test_where_to_look_first_goes_by_the_damage(noise, said):
     text = explain_quantization(CASE, FidelityReport(pairs, 1), gates(*pairs))
     assert (said or "holds") in text
     assert ("Look first" in text) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("making", "failed"),
+    [
+        (Making(0, 3), set()),
+        (Making(1, 3), {"shared_scales"}),
+        (Making(0, 2), {"calibration_recordings"}),
+        (Making(0), set()),
+    ],
+)
+def test_how_a_model_was_made_is_gated(making, failed):
+    rule = {"max_shared_scales": 0, "min_calibration_recordings": 3}
+    rules = parse_thresholds({"accuracy": [], "latency": [], "quantization": [rule]})
+    found = gate_quantization(rules, CASE, FidelityReport((pair(),), 1, making=making))
+    assert {gate.gate for gate in found if not gate.passed} == failed

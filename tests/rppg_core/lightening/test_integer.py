@@ -9,13 +9,14 @@ from rppg_core.errors import ModelError, UserError
 from rppg_core.lightening import integer
 from rppg_core.lightening.calibration import Calibration, load_calibration, save_calibration
 from rppg_core.lightening.convert import convert, model_card, write_model
-from rppg_core.lightening.halves import appearance_logits, tall_motion
+from rppg_core.lightening.halves import appearance_features, mask_layers, tall_motion
 from rppg_core.lightening.inspection import inspect_model, report
 from rppg_core.lightening.original import published_tscan
+from rppg_core.lightening.ranges import TANH_LIMIT
 from rppg_core.lightening.tscan_keras import tscan
 from rppg_core.model_card import read_card
 from rppg_core.tscan import TSCAN
-from rppg_core.tscan_int8 import attention, tall_picture
+from rppg_core.tscan_int8 import FINER, attention, shifted, tall_picture
 
 pytestmark = pytest.mark.lightening
 
@@ -27,6 +28,10 @@ def windows(count, seed):
     rng = np.random.default_rng(seed)
     shape = (count, WINDOW, 36, 36, 3)
     return rng.normal(size=shape).astype(np.float32), rng.normal(size=shape).astype(np.float32)
+
+
+def in_parts(frames, fine):
+    return np.concatenate([(1 - fine) * frames, FINER * fine * frames], axis=-1)
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +58,15 @@ def beside(path):
 def test_in_floating_point_the_halves_are_the_whole(random_weights):
     motion, appearance = (part[0] for part in windows(1, 2))
     seen = appearance.mean(axis=0, keepdims=True)
-    logits = appearance_logits(random_weights)([seen])
-    masks = [np.repeat(attention(np.asarray(one)), WINDOW, axis=0) for one in logits]
+    # All of an input in its coarse part, or a third of it in the fine one: it is the same input.
+    features = appearance_features(random_weights)([in_parts(seen, 1 / 3)])
+    masks = [
+        np.repeat(attention(np.asarray(one), *layer), WINDOW, axis=0)
+        for one, layer in zip(features, mask_layers(random_weights), strict=True)
+    ]
+    moved = in_parts(shifted(motion), 0)
     tall = [
-        tall_picture(part, rows) for part, rows in zip([motion, *masks], (40, 40, 20), strict=True)
+        tall_picture(part, rows) for part, rows in zip([moved, *masks], (40, 40, 20), strict=True)
     ]
     hidden = np.asarray(tall_motion(random_weights, WINDOW)(tall)).reshape(WINDOW, -1)
     derivative = hidden @ random_weights["dense_1/kernel"] + random_weights["dense_1/bias"]
@@ -154,7 +164,27 @@ def test_inputs_of_a_tanh_are_narrow(models):
             if root.operatorCodes[one.opcodeIndex].builtinCode == schema.BuiltinOperator.TANH
         ]
         assert scales
-        assert max(scales) <= 2 * integer.TANH_LIMIT / 255 + 1e-6
+        assert max(scales) <= 2 * TANH_LIMIT / 255 + 1e-6
+
+
+def test_biases_are_in_the_unit_they_are_added_in_and_moves_keep_values(models):
+    from ai_edge_litert import schema_py_generated as schema
+
+    moved = 0
+    for tflite in models:
+        root = schema.ModelT.InitFromPackedBuf(tflite, 0)
+        graph = root.subgraphs[0]
+        for one in graph.operators:
+            name = root.operatorCodes[one.opcodeIndex].builtinCode
+            tensors = [graph.tensors[i].quantization for i in [*one.inputs, *one.outputs] if i >= 0]
+            if name == schema.BuiltinOperator.CONV_2D:
+                unit = tensors[0].scale[0] * tensors[1].scale
+                np.testing.assert_allclose(tensors[2].scale, unit, rtol=1e-5)
+            if name == schema.BuiltinOperator.RESHAPE:
+                moved += 1
+                assert tensors[0].scale[0] == tensors[-1].scale[0]
+                assert tensors[0].zeroPoint[0] == tensors[-1].zeroPoint[0]
+    assert moved
 
 
 def test_a_calibration_file_comes_back(tmp_path, calibration):

@@ -1,3 +1,4 @@
+import hashlib
 import io
 import json
 import zipfile
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rppg_core.errors import ModelError
-from rppg_core.model_card import CARD_NAME, FIELDS, MODEL_SCHEMA, attach_card, read_card
+from rppg_core.model_card import CARD_NAME, FIELDS, MODEL_SCHEMA, attach_card, has_card, read_card
 
 BARE = b"\x1c\x00\x00\x00TFL3" + bytes(range(256)) * 8
 CARD = {
@@ -16,11 +17,13 @@ CARD = {
     "variant": "float32",
     "window": 10,
     "appearance": "window-mean",
+    "signal": "pulse",
     "inputs": {"motion": [10, 36, 36, 3], "appearance": [1, 36, 36, 3]},
     "preprocessing": "mtts-can",
     "weights": "tscan-afrl",
     "weights_sha256": "0" * 64,
     "converter": "tensorflow 2.21.0",
+    "flatbuffer_sha256": hashlib.sha256(BARE).hexdigest(),
 }
 
 
@@ -63,7 +66,7 @@ def test_only_a_bare_model_takes_a_card():
         attach_card(attach_card(BARE, CARD), CARD)
 
 
-@pytest.mark.parametrize("name", sorted(FIELDS))
+@pytest.mark.parametrize("name", sorted(FIELDS.keys() - {"flatbuffer_sha256"}))
 def test_a_card_without_a_field_is_neither_attached_nor_read(tmp_path, name):
     card = {key: value for key, value in CARD.items() if key != name}
     with pytest.raises(ModelError, match=name):
@@ -76,6 +79,46 @@ def test_a_card_without_a_field_is_neither_attached_nor_read(tmp_path, name):
         archive.writestr(CARD_NAME, spoilt)
     assert len(out.getvalue()) == len(data)
     assert name in one_line(written(tmp_path, out.getvalue()))
+
+
+@given(st.integers(8, len(BARE) - 1), st.integers(1, 255))
+def test_a_model_altered_in_any_byte_is_refused(tmp_path_factory, at, change):
+    data = bytearray(attach_card(BARE, CARD))
+    data[at] ^= change
+    path = written(tmp_path_factory.mktemp("altered"), bytes(data))
+    assert "altered after it was made" in one_line(path)
+
+
+def test_a_model_made_longer_or_shorter_before_its_card_is_refused(tmp_path):
+    attached = attach_card(BARE, CARD)[len(BARE) :]
+    for body in (BARE + b"\0", BARE[:-1], BARE[:900]):
+        one_line(written(tmp_path, body + attached))
+
+
+def test_a_card_is_of_the_model_it_is_attached_to():
+    other = {**CARD, "flatbuffer_sha256": "0" * 64}
+    assert attach_card(BARE, other) == attach_card(BARE, CARD)
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        ("rppg-model/1", "make the model again with `rppg quantize`"),
+        (MODEL_SCHEMA, "flatbuffer_sha256"),
+    ],
+)
+def test_a_card_that_covers_no_model_is_refused(tmp_path, schema, said):
+    out = io.BytesIO(BARE)
+    card = {key: value for key, value in CARD.items() if key != "flatbuffer_sha256"}
+    with zipfile.ZipFile(out, "a") as archive:
+        archive.writestr(CARD_NAME, json.dumps({**card, "schema": schema}))
+    assert said in one_line(written(tmp_path, out.getvalue()))
+
+
+def test_whether_there_is_a_card(tmp_path):
+    assert has_card(written(tmp_path, attach_card(BARE, CARD)))
+    assert not has_card(written(tmp_path, BARE))
+    assert not has_card(tmp_path / "absent.tflite")
 
 
 def test_files_that_hold_no_card(tmp_path):
