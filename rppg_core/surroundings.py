@@ -57,7 +57,8 @@ class Surroundings:
 
         `luminance` is the face's mean luma, 0 to 1 of full scale as encoded in the video; `speed`
         how far the face moves in a second, its box's longer side being 1; None where there was no
-        sample before to compare with.
+        sample before to compare with. Shifts of less than half a pixel of the crop between two
+        samples read up to a third too low.
         """
         return {
             "time_s": [round(value, 3) for value in self._time_s],

@@ -130,7 +130,10 @@ def dress(
         what += ". SYNTHETIC: rendered clips, no person"
     above = [*_wrapped(title, width_in * TITLE_PER_IN), *_wrapped(what, width_in * TITLE_PER_IN)]
     below = [line for note in notes for line in _wrapped(note, width_in * NOTE_PER_IN)]
-    top_in, bottom_in = EDGE_IN + TITLE_LINE_IN * len(above), EDGE_IN + NOTE_LINE_IN * len(below)
+    top_in, bottom_in = (
+        EDGE_IN + TITLE_LINE_IN * len(above),
+        2 * EDGE_IN + NOTE_LINE_IN * len(below),
+    )
     figure.text(
         EDGE_IN / width_in, 1 - EDGE_IN / height_in, "\n".join(above),
         ha="left", va="top", fontsize=10.5, linespacing=1.2,
@@ -149,7 +152,7 @@ def dress(
     room = (0, bottom_in / height_in, 1, 1 - (top_in + bottom_in) / height_in)
     engine = figure.get_layout_engine()
     if isinstance(engine, ConstrainedLayoutEngine):
-        engine.set(rect=room)
+        engine.set(rect=room, w_pad=EDGE_IN)
 
 
 def _wrapped(text: str, width: float) -> list[str]:
@@ -226,8 +229,9 @@ def file_stem(*parts: str) -> str:
 
 
 def save(figure: Figure, stem: Path) -> list[Path]:
-    """Write `figure` as PNG and SVG; the same figure gives the same bytes."""
+    """Write `figure` as PNG and SVG."""
     files = [stem.with_name(stem.name + ending) for ending in (".png", ".svg")]
     figure.savefig(files[0], dpi=DPI)
+    figure.set_layout_engine("none")  # laid out already
     figure.savefig(files[1], metadata={"Date": None})
     return files
