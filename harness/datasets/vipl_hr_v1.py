@@ -91,6 +91,10 @@ class ViplHrV1Dataset(Dataset):
             nominal_rate_hz=SOURCES[folder.name][1],
         )
 
+    def take(self, recording: Recording) -> str:
+        """Name subject and scenario: the cameras filmed at once, over one oximeter."""
+        return recording.video.parent.parent.relative_to(self.root).as_posix()
+
     def absent(self) -> list[str]:
         """Name subjects and scenarios not there, and missing files of the sources that are."""
         lines = missing_subjects((int(name[1:]) for name in self._subjects), SUBJECTS, "p{}")

@@ -12,6 +12,7 @@ from scipy.io import loadmat, savemat
 
 from harness.boards.loopback import LoopbackBoard
 from harness.datasets import open_dataset
+from harness.datasets.checking import check_dataset
 from harness.datasets.cohface import CohfaceDataset
 from harness.datasets.mmpd import MmpdDataset, copy_video
 from harness.datasets.pure import PureDataset
@@ -380,3 +381,9 @@ def test_three_thousand_recordings_are_listed_without_reading_them(tmp_path, lab
     assert len(found) == 2700
     assert listed_s < 2
     assert read_s < 10
+
+
+def test_cameras_that_film_at_once_share_labels_and_are_no_copies(opened):
+    checked = check_dataset(opened("vipl-hr-v1"))
+    assert len(checked) == 2
+    assert not any(defect.code == "copied" for one in checked for defect in one.defects)
