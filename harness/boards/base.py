@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 import rppg_core
+from harness.boards.settings import BoardSettings
 
 PACKAGE_ROOT = Path(rppg_core.__file__).parent
 """The folder whose ``replay`` module a board runs."""
@@ -48,6 +49,7 @@ class Board(ABC):
     """
 
     kind: str
+    settings: BoardSettings = BoardSettings()
 
     def __init__(self, name: str, *, threads: int = 1, runtime: str = "auto") -> None:
         self.name = name

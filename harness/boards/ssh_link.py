@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import fabric
 import paramiko
@@ -48,13 +49,14 @@ class SshTarget:
     key: Path | None = None
     known_hosts: Path = Path("~/.ssh/known_hosts")
     connect_timeout_s: float = 10.0
+    proxy_command: str | None = None
 
 
 class SshLink:
     """One connection; all its errors say which board and what was being done.
 
-    ``~/.ssh/config`` is not read, and with a key given neither an agent nor other keys are used:
-    what the inventory says is all there is.
+    ``~/.ssh/config`` is not read here (see ``ssh_config``), and with a key given neither an agent
+    nor other keys are used: what the target says is all there is.
     """
 
     def __init__(self, board: str, target: SshTarget) -> None:
@@ -66,6 +68,7 @@ class SshLink:
         self._key = target.key.expanduser() if target.key else None
         self._known_hosts = target.known_hosts.expanduser()
         self._connect_timeout_s = target.connect_timeout_s
+        self._proxy_command = target.proxy_command
         self._connection: fabric.Connection | None = None
 
     @property
@@ -162,8 +165,18 @@ class SshLink:
     def _failed(self, message: str, doing: str, hint: str = "") -> BoardError:
         return BoardError(message, board=self._board, doing=doing, retryable=True, hint=hint)
 
-    def _open_socket(self) -> socket.socket:
+    def _open_proxy(self, command: str) -> Any:
+        try:
+            return paramiko.ProxyCommand(command)
+        except OSError as error:
+            raise UserError(
+                f"{self._board}: the ProxyCommand of ~/.ssh/config cannot be started ({error})"
+            ) from error
+
+    def _open_socket(self) -> Any:
         """Connect by TCP, so that a name, a refusal and silence are told apart."""
+        if self._proxy_command:
+            return self._open_proxy(self._proxy_command)
         hint = "is it powered and on the network?"
         try:
             opened = socket.create_connection((self._host, self._port), self._connect_timeout_s)
