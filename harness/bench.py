@@ -47,6 +47,7 @@ class Options:
     datasets_file: Path
     thresholds_file: Path
     timeout_s: float
+    lease_wait_s: float = 600.0
 
 
 @dataclass
@@ -189,7 +190,7 @@ class Bench:
         for line in filter(None, (instead, remark)):
             progress.say(line)
         return run_case(
-            self._board(case.board),
+            self._board(case.board, progress),
             dataset,
             case,
             Pipe(name, model, detector, files, appearance=partner_of(model)),
@@ -219,12 +220,17 @@ class Bench:
         dataset.prepare(progress.rendered)
         return dataset
 
-    def _board(self, name: str) -> Board:
-        if name not in self._boards:
+    def _board(self, name: str, progress: CampaignProgress) -> Board:
+        if name not in self._facts:
             board = open_board(load_boards(self.options.boards_file)[name])
-            board.connect()
             self._boards[name] = board
-            self._facts[name] = board.facts()
+            board.connect()
+            board.acquire(self.options.lease_wait_s, progress.say)
+            facts = board.facts()
+            wrong = board.settings.expect.mismatch(facts)
+            if wrong:
+                raise UserError(f"{name}: not the board that 'expect' describes: {wrong}")
+            self._facts[name] = facts
         return self._boards[name]
 
     def _results(self) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from harness import board_commands
 from harness.bench import Verdicts, summarise
 from harness.boards.errors import BoardError
 from harness.boards.inventory import load_boards
@@ -87,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     add = commands.add_parser("boards", help="list the boards")
     add.add_argument("--boards", type=Path, default=Path("boards.yaml"), metavar="FILE")
     add.set_defaults(command=boards)
+    board_commands.add_to(commands)
     add = commands.add_parser("datasets", help="list the datasets, or one's recordings")
     add.add_argument("name", nargs="?")
     add.add_argument("--datasets", type=Path, default=Path("datasets.yaml"), metavar="FILE")

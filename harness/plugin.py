@@ -37,6 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--datasets", default="datasets.yaml", help=f"datasets file (default: {HERE})")
     add("--thresholds", default="benchmarks/thresholds.yaml", help="thresholds file")
     add("--replay-timeout", type=float, default=900.0, help="seconds a recording may take")
+    add("--lease-wait", type=float, default=600.0, help="seconds to wait for a board in use")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -54,6 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
         datasets_file=_file(config, take("--datasets")),
         thresholds_file=_file(config, take("--thresholds")),
         timeout_s=take("--replay-timeout"),
+        lease_wait_s=take("--lease-wait"),
     )
     config.stash[BENCH] = Bench(options)
 

@@ -60,6 +60,14 @@ class Board(ABC):
     def connect(self) -> None:
         """Make the board ready for the other methods; a second call does nothing."""
 
+    def acquire(self, wait_s: float, on_wait: Callable[[str], None]) -> None:
+        """Wait, at most ``wait_s``, until the board is ours alone; ``close`` gives it back.
+
+        ``on_wait`` gets a line when the place in the queue changes. Raises ``BoardError`` of kind
+        "busy" when it takes longer. A board that nobody else can use needs none of this.
+        """
+        return
+
     @abstractmethod
     def facts(self) -> dict[str, Any]:
         """Machine, kernel, Python, processor and memory of the board (see ``agent.facts``)."""

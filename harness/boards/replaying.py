@@ -14,6 +14,7 @@ from harness.boards.wire import AgentCall, Deadline, Wire, last_line, parse_obje
 FINISHED = (0, 1, 2)
 """Exit statuses of the replay program: all ok, some failed, job unusable."""
 UNUSABLE = 2
+LEASE_LOST = 3
 KILLED = 128 + 9
 ANSWER_S = 30.0
 """Time for the steps around a replay: starting it, ending it, fetching one record."""
@@ -94,14 +95,21 @@ def _fetch_records(
 
 def _explain(call: AgentCall, ended: Mapping[str, Any], timeout_s: float) -> BoardError:
     """Return why a replay that ended is not a result."""
-    status = ended["status"]
     said = last_line(call.stderr_tail)
-    if ended["reason"] == agent.TIME_IS_UP:
+    reason = ended["reason"]
+    if ended["lease_lost"] or ended["status"] == LEASE_LOST:
+        return call.failed(reason or said, retryable=False, hint="start again", kind="lease")
+    if reason == agent.TIME_IS_UP:
         return call.failed(
             f"the replay did not end within {timeout_s:g} s and was stopped", retryable=False
         )
-    if ended["reason"]:
-        return call.failed(f"the board stopped the replay: {ended['reason']}", retryable=True)
+    if reason:
+        return call.failed(f"the board stopped the replay: {reason}", retryable=True)
+    return _explain_status(call, ended["status"], said)
+
+
+def _explain_status(call: AgentCall, status: int, said: str) -> BoardError:
+    """Return what an exit status means that no replay should have."""
     if status in FINISHED:
         return call.failed(f"the replay ended without all of its records ({said})", retryable=False)
     if status == KILLED:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import uuid
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from harness.boards.base import PACKAGE_ROOT, Board, EventHandler, PutReport, Re
 from harness.boards.deploy import Store
 from harness.boards.digests import Digests
 from harness.boards.errors import BoardError
+from harness.boards.lease import Lease, OnWait, whoami
 from harness.boards.replaying import ANSWER_S, run_replay
 from harness.boards.ssh_link import SshLink, SshTarget
 from harness.boards.wire import AgentCall, Deadline, Wire, agent_arguments
@@ -40,6 +42,8 @@ class RemoteBoard(Board):
         self._package_root = package_root
         self._python_path: str | None = None
         self._open: SshLink | None = None
+        self._lease: Lease | None = None
+        self._me = uuid.uuid4().hex
         self._store = Store(
             board=name,
             workdir=workdir,
@@ -71,6 +75,28 @@ class RemoteBoard(Board):
             raise
         self._open = link
 
+    def acquire(self, wait_s: float, on_wait: OnWait) -> None:
+        """Wait for the board's lease and hold it until the board is closed."""
+        if self._lease is None:
+            self._lease = Lease.acquire(
+                self._open_wire,
+                board=self.name,
+                workdir=self._workdir,
+                me=self._me,
+                wait_s=wait_s,
+                on_wait=on_wait,
+            )
+
+    def lease_state(self, take_away: bool = False) -> dict[str, Any]:
+        """Return who holds the lease and who waits for it; see ``onboard.lease``."""
+        request = {
+            "op": "lease",
+            "root": self._workdir,
+            "who": whoami(),
+            "take_away": take_away,
+        }
+        return self._ask(request, "asking for its lease")["lease"]  # type: ignore[no-any-return]
+
     def facts(self) -> dict[str, Any]:
         """Return what identifies the board."""
         answer = self._ask({"op": "facts"}, "asking for its facts")
@@ -99,16 +125,28 @@ class RemoteBoard(Board):
             "python_path": self._python_path,
             "module": f"{self._package_root.name}.replay",
             "timeout_s": timeout_s,
+            **self._under_lease(),
         }
         return run_replay(self._open_wire, self._link.fetch, request, on_event, self.name)
 
     def close(self) -> None:
-        """Close the connection."""
+        """Give back the lease and close the connection."""
+        if self._lease is not None:
+            self._lease.release()
+            self._lease = None
         if self._open is not None:
             self._open.close()
             self._open = None
 
+    def _under_lease(self) -> dict[str, Any]:
+        """Return what a request carries for the board to see that the lease is still ours."""
+        if self._lease is None:
+            return {}
+        self._lease.check()
+        return {"lease": self._lease.token}
+
     def _ask(self, request: dict[str, Any], doing: str) -> dict[str, Any]:
+        request = {**request, **self._under_lease()}
         call = AgentCall(self._open_wire(request, doing), board=self.name, doing=doing)
         try:
             call.send(request, Deadline(ANSWER_S))

@@ -9,6 +9,7 @@ import shlex
 import socket
 import stat
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,9 @@ LINK_DEAD_S = 25.0
 STALL_S = 30.0
 """Longest wait for one step of a file transfer, or for a channel to open."""
 READ_BYTES = 1 << 16
+KILLED = 128 + 9
+SETTLE_S = 0.2
+"""Time in which a connection that is going is known to be gone."""
 
 # paramiko's thread logs tracebacks of errors that are raised here too, in one line.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
@@ -294,10 +298,20 @@ class SshWire(Wire):
         return stdout, stderr
 
     def status(self, deadline: Deadline) -> int | None:
-        """Wait for the exit status; -1 if the channel died without one."""
-        if not self._channel.status_event.wait(deadline.left_s):
+        """Wait for the exit status; -1 if the channel died without one.
+
+        A signal that ended the process is not told apart by paramiko; over a connection that is
+        still up it counts as SIGKILL, which is what nothing on the board can handle.
+        """
+        channel = self._channel
+        if not channel.status_event.wait(deadline.left_s):
             return None
-        return int(self._channel.recv_exit_status())
+        status = int(channel.recv_exit_status())
+        if status == -1 and channel.eof_received:
+            time.sleep(SETTLE_S)
+            if channel.get_transport().is_active():
+                return KILLED
+        return status
 
     def close(self, wait_s: float) -> None:
         """Close the process's input, on which the agent ends all it started, and wait for it."""

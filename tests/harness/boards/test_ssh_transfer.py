@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.boards.agent import stamp_ns
+from harness.boards.onboard.store import stamp_ns
 from harness.boards.errors import BoardError
 from harness.boards.ssh import SshBoard
 from rppg_core.errors import UserError
