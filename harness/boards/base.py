@@ -80,6 +80,18 @@ class Board(ABC):
     def put(self, paths: Iterable[Path]) -> PutReport:
         """Make files, or folders of images, readable on the board; send only what it lacks."""
 
+    def send_ahead(self, paths: Iterable[Path]) -> None:
+        """Begin to send what the next ``put`` will ask for, while a replay runs.
+
+        It takes the board's time and disk, so never while that replay's times matter. What the
+        replay uses stays; where there is no room for both, nothing is sent.
+        """
+        return
+
+    def settle(self) -> int:
+        """Wait for what is sent ahead; return its bytes (at least 1 if that is not known)."""
+        return 0
+
     @abstractmethod
     def replay(
         self, job: Mapping[str, Any], on_event: EventHandler, timeout_s: float

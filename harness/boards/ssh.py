@@ -6,6 +6,7 @@ import shlex
 import uuid
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,11 @@ from harness.boards.lease import Lease, OnWait, whoami
 from harness.boards.replaying import ANSWER_S, run_replay
 from harness.boards.ssh_link import SshLink, SshTarget
 from harness.boards.wire import AgentCall, Deadline, Wire, agent_arguments
+from rppg_core.errors import UserError
 
 DEFAULT_WORKDIR = "~/.cache/rppg-bench"
+ANY_BYTES = 1
+"""How much was sent is not known, but something may have been."""
 VERIFY_S = 3600.0
 """Time the board has to hash what it was sent: 1.5 GB takes some 30 s on a Cortex-A53."""
 
@@ -43,6 +47,8 @@ class RemoteBoard(Board):
         self._python_path: str | None = None
         self._open: SshLink | None = None
         self._lease: Lease | None = None
+        self._ahead: Future[PutReport] | None = None
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix=f"send to {name}")
         self._me = uuid.uuid4().hex
         self._store = Store(
             board=name,
@@ -110,7 +116,24 @@ class RemoteBoard(Board):
 
     def put(self, paths: Iterable[Path]) -> PutReport:
         """Put files and folders of images on the board."""
+        self.settle()
+        self._store.budget_bytes = self.settings.disk_budget_bytes or 0
         return self._store.put(paths)
+
+    def send_ahead(self, paths: Iterable[Path]) -> None:
+        """Begin to send, while other methods go on, what the next ``put`` will ask for."""
+        self.settle()
+        self._ahead = self._worker.submit(self._store.put, list(paths), ahead=True)
+
+    def settle(self) -> int:
+        """Wait for what is sent ahead; see ``Board.settle``."""
+        if self._ahead is None:
+            return 0
+        ahead, self._ahead = self._ahead, None
+        try:
+            return ahead.result().sent_bytes
+        except (BoardError, UserError):
+            return ANY_BYTES  # the put that follows meets the same, and says it
 
     def replay(
         self, job: Mapping[str, Any], on_event: EventHandler, timeout_s: float
@@ -135,8 +158,9 @@ class RemoteBoard(Board):
             self._lease.release()
             self._lease = None
         if self._open is not None:
-            self._open.close()
+            self._open.close()  # which also ends what is sent ahead
             self._open = None
+        self.settle()
 
     def _under_lease(self) -> dict[str, Any]:
         """Return what a request carries for the board to see that the lease is still ours."""
@@ -155,8 +179,8 @@ class RemoteBoard(Board):
         finally:
             call.close()
 
-    def _send(self, path: Path, board_path: str) -> int:
-        return self._link.send(path, board_path)
+    def _send(self, path: Path, board_path: str, offset: int = 0) -> int:
+        return self._link.send(path, board_path, offset)
 
     def _open_wire(self, request: dict[str, Any], doing: str = "replaying") -> Wire:
         python = shlex.quote(self._python)

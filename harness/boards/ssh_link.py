@@ -35,6 +35,7 @@ LINK_DEAD_S = 25.0
 STALL_S = 30.0
 """Longest wait for one step of a file transfer, or for a channel to open."""
 READ_BYTES = 1 << 16
+SEND_BYTES = 1 << 18
 KILLED = 128 + 9
 SETTLE_S = 0.2
 """Time in which a connection that is going is known to be gone."""
@@ -74,6 +75,7 @@ class SshLink:
         self._connect_timeout_s = target.connect_timeout_s
         self._proxy_command = target.proxy_command
         self._connection: fabric.Connection | None = None
+        self._upload: Any = None
 
     @property
     def is_open(self) -> bool:
@@ -117,6 +119,7 @@ class SshLink:
 
     def close(self) -> None:
         """Close the connection, if there is one; never raises."""
+        self._upload = None
         if self._connection is not None:
             with contextlib.suppress(OSError, EOFError, SSHException):
                 self._connection.close()
@@ -130,11 +133,22 @@ class SshLink:
             channel.exec_command(command)
         return SshWire(channel)
 
-    def send(self, path: Path, board_path: str) -> int:
-        """Copy a file to the board and return its bytes; ``OSError`` if the board refuses it."""
+    def send(self, path: Path, board_path: str, offset: int = 0) -> int:
+        """Copy a file to the board, from ``offset`` on; return the bytes that were sent.
+
+        ``OSError`` if the board refuses it. Its channel is its own: this may run beside ``fetch``.
+        """
         with path.open("rb") as source, self._using("sending files") as connection:
-            connection.sftp().get_channel().settimeout(STALL_S)
-            return int(connection.sftp().putfo(source, board_path).st_size or 0)
+            if self._upload is None:
+                self._upload = paramiko.SFTPClient.from_transport(connection.transport)
+                self._upload.get_channel().settimeout(STALL_S)
+            source.seek(offset)
+            with self._upload.open(board_path, "r+b" if offset else "wb") as target:
+                target.set_pipelined(True)
+                target.seek(offset)
+                while chunk := source.read(SEND_BYTES):
+                    target.write(chunk)
+            return int(self._upload.stat(board_path).st_size or 0) - offset
 
     def fetch(self, board_path: str) -> bytes:
         """Return the content of a file; ``OSError`` if there is none."""

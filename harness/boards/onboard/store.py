@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any, Dict, List
 
+from harness.boards.onboard.cache import BLOCK_BYTES, make_room, remember_use, used_bytes
+
 CHUNK_BYTES = 1 << 20
 STALE_S = 86400.0
 """Age at which something left behind by a host that died is swept away."""
@@ -59,7 +61,10 @@ def sync(request: Request) -> Answer:
     """Take in what arrived, say what is missing, and link the trees once nothing is.
 
     Request: root; arrived [[name in incoming, sha256, suffix]]; files [[sha256, suffix, bytes]];
-    trees {id: [[relative path, index into files]]}.
+    trees {id: [[relative path, index into files]]}; budget_bytes, 0 for none; keep, names of the
+    store and of trees that must stay; reserve_bytes. Where something is missing, room is made for
+    it; ``short_bytes`` says what could not be had. ``begun`` are the bytes that arrived of each
+    file that is missing, when its transfer broke off.
     """
     root = open_root(request["root"])
     for name, sha256, suffix in request["arrived"]:
@@ -74,12 +79,38 @@ def sync(request: Request) -> Answer:
     if not missing:
         for tree, entries in request["trees"].items():
             _link_tree(root, tree, [(rel, files[index]) for rel, index in entries])
+    names = {sha256 + suffix for sha256, suffix, _ in files} | set(request["trees"])
+    begun = [_begun(root, *files[index]) for index in missing]
+    short = 0
+    if missing:
+        sizes = [files[index][2] + BLOCK_BYTES for index in missing]
+        needed = sum(sizes) - sum(begun) + request["reserve_bytes"]
+        keep = names | set(request["keep"])
+        short = make_room(root, needed, request["budget_bytes"], keep)
+    else:
+        remember_use(root, names)
     space = os.statvfs(str(root))
     return {
         "root": str(root),
         "missing": missing,
+        "begun": begun,
+        "short_bytes": short,
+        "used_bytes": used_bytes(root) if missing else 0,
         "free_bytes": space.f_bavail * space.f_frsize,
     }
+
+
+def _begun(root: Path, sha256: str, suffix: str, size_bytes: int) -> int:
+    """Return how much of a file lies in incoming; what cannot be a part of it is removed."""
+    path = _incoming(root, sha256 + suffix)
+    try:
+        begun = path.stat().st_size
+    except OSError:
+        return 0
+    if begun > size_bytes:
+        _remove(path)
+        return 0
+    return begun
 
 
 def discard(request: Request) -> Answer:

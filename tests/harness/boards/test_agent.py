@@ -64,8 +64,18 @@ def test_only_the_right_content_is_intact(content, other):
         assert store.is_intact(path, digest, len(content)) == (content == other)
 
 
+NOTHING = {
+    "arrived": [],
+    "files": [],
+    "trees": {},
+    "keep": [],
+    "budget_bytes": 0,
+    "reserve_bytes": 0,
+}
+
+
 def sync(root, **request):
-    return store.sync({"root": str(root), "arrived": [], "files": [], "trees": {}, **request})
+    return store.sync({"root": str(root), **NOTHING, **request})
 
 
 def test_transfer_is_taken_in_only_when_whole(tmp_path):
@@ -115,7 +125,7 @@ def test_runs_on_the_oldest_python(tmp_path, need):
         need("no Python 3.7 of pyenv's on this machine")
     for request in (
         {"op": "facts"},
-        {"op": "sync", "root": str(tmp_path), "arrived": [], "files": [], "trees": {}},
+        {"op": "sync", "root": str(tmp_path), **NOTHING},
     ):
         done = subprocess.run(
             [OLD_PYTHONS[-1], *agent_arguments(request)],
