@@ -110,6 +110,7 @@ class RemoteBoard(Board):
 
     def deploy(self) -> PutReport:
         """Put the pipeline's package on the board."""
+        self.settle()
         report = self._store.put_package(self._package_root)
         self._python_path = report.board_paths[self._package_root]
         return report

@@ -9,6 +9,7 @@ import shlex
 import socket
 import stat
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -76,6 +77,7 @@ class SshLink:
         self._proxy_command = target.proxy_command
         self._connection: fabric.Connection | None = None
         self._upload: Any = None
+        self._sending = threading.Lock()
 
     @property
     def is_open(self) -> bool:
@@ -138,7 +140,11 @@ class SshLink:
 
         ``OSError`` if the board refuses it. Its channel is its own: this may run beside ``fetch``.
         """
-        with path.open("rb") as source, self._using("sending files") as connection:
+        with (
+            self._sending,  # an SFTP channel is one thread's at a time
+            path.open("rb") as source,
+            self._using("sending files") as connection,
+        ):
             if self._upload is None:
                 self._upload = paramiko.SFTPClient.from_transport(connection.transport)
                 self._upload.get_channel().settimeout(STALL_S)

@@ -109,6 +109,7 @@ def test_ten_times_the_budget_goes_through_it_and_never_exceeds_it(small, job, t
     watch = Watch(workdir)
     watch.start()
     ahead_bytes = 0
+    board.deploy()
     try:
         for path, following in zip(paths, [*paths[1:], None], strict=True):
             on_board = board.put([path]).board_paths[path]
