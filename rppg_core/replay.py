@@ -4,7 +4,7 @@
 
 Recordings are replayed at full speed. Progress goes to stdout, one JSON object a line. Exit status:
 0 every recording gave a heart rate, 1 some failed (their records say why), 2 the job is unusable,
-3 the board's lease, under which the job was to run, is another's now.
+3 the board's lease, under which the job was to run, is another's now, 4 its disk is full.
 """
 
 import errno
@@ -38,7 +38,7 @@ from rppg_core.video import Frame, FrameSource, open_source
 JOB_SCHEMA = "rppg-job/1"
 PROGRESS_EVERY_S = 0.5
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-EXIT_OK, EXIT_SOME_FAILED, EXIT_UNUSABLE, EXIT_LEASE_LOST = 0, 1, 2, 3
+EXIT_OK, EXIT_SOME_FAILED, EXIT_UNUSABLE, EXIT_LEASE_LOST, EXIT_NO_ROOM = 0, 1, 2, 3, 4
 
 
 class LeaseLostError(Exception):
@@ -246,8 +246,11 @@ def main(arguments: Optional[List[str]] = None) -> int:
         sys.stderr.write(f"replay: stopped: {bad}\n")
         return EXIT_LEASE_LOST
     except OSError as bad:
-        remedy = "; make room on the disk" if bad.errno in NO_ROOM else ""
+        full = bad.errno in NO_ROOM
+        remedy = "; make room on the disk" if full else ""
         sys.stderr.write(f"replay: {bad.filename or 'a record'}: {bad.strerror}{remedy}\n")
+        if full:
+            return EXIT_NO_ROOM
     return EXIT_UNUSABLE
 
 

@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 from typing import Callable, Dict, Optional
 
+from harness.boards.onboard.health import Sampler
 from harness.boards.onboard.lease import (
     LOOK_S,
     RENEW_S,
@@ -257,6 +258,7 @@ def replay(request: Request) -> Answer:
         command = [outer, "-k", str(KILL_GRACE_S), str(timeout_s + KILL_GRACE_S), *command]
     search = [request["python_path"], os.environ.get("PYTHONPATH")]
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in search if path))
+    sampler = Sampler()
     child = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -266,6 +268,7 @@ def replay(request: Request) -> Answer:
     )
 
     def look() -> str:
+        sampler.sample()
         try:
             if held:
                 lease.check(held["id"], held["generation"])
@@ -277,7 +280,7 @@ def replay(request: Request) -> Answer:
     guard.start()
     status = guard.wait_child()
     ended = {"agent": "ended", "status": status, "reason": guard.reason, "out_dir": str(out_dir)}
-    reply(dict(ended, lease_lost=guard.reason and bool(look())))
+    reply(dict(ended, lease_lost=bool(guard.reason and look()), health=sampler.summary()))
     if guard.wait_acknowledged():
         shutil.rmtree(str(folder))
     return {}

@@ -276,7 +276,7 @@ def test_a_full_disk_leaves_no_part_of_a_record(tmp_path, job):
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 
     done = replay(tmp_path, job, preexec_fn=little_room)
-    assert done.returncode == 2
+    assert done.returncode == 4
     (line,) = noise(done.stderr)
     assert "make room on the disk" in line
     assert '"record"' not in done.stdout
