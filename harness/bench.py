@@ -67,6 +67,7 @@ class Verdicts:
     latency_gates: tuple[GateResult, ...] = ()
     fidelity: FidelityReport | None = None
     fidelity_gates: tuple[GateResult, ...] = ()
+    timed: bool = False
 
 
 @dataclass
@@ -134,7 +135,7 @@ class Bench:
             raise self._dead[case.board]
         if case not in self.verdicts:
             try:
-                self.verdicts[case] = Verdicts(self._replay(case, progress))
+                self.verdicts[case] = Verdicts(self._replay(case, progress), timed=self.timed)
             except Exception as bad:
                 self._failed[case] = bad
                 if isinstance(bad, BoardError) and bad.kind in GONE:
@@ -284,4 +285,6 @@ def summarise(held: Verdicts) -> CaseSummary:
         latency=held.latency,
         latency_gates=held.latency_gates,
         failures=run.failures,
+        invalid=run.invalid,
+        timed=held.timed,
     )

@@ -20,14 +20,13 @@ def recover(
     boot_id: str,
     lease_wait_s: float,
     say: Callable[[str], None],
-    limit_s: float = RECOVER_S,
 ) -> None:
-    """Connect again, with the lease, within ``limit_s``.
+    """Connect again, with the lease, within ``RECOVER_S``.
 
     Says what befell the board in ``failure.kind`` and ``failure.message``. Raises ``BoardError``
     of kind "unreachable" if it does not come back.
     """
-    deadline, pause_s = Deadline(limit_s), FIRST_PAUSE_S
+    deadline, pause_s = Deadline(RECOVER_S), FIRST_PAUSE_S
     board.close()
     while True:
         try:

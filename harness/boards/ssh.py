@@ -171,7 +171,8 @@ class RemoteBoard(Board):
         return {"lease": self._lease.token}
 
     def _ask(self, request: dict[str, Any], doing: str) -> dict[str, Any]:
-        request = {**request, **self._under_lease()}
+        if "root" in request:  # else it changes nothing on the board
+            request = {**request, **self._under_lease()}
         call = AgentCall(self._open_wire(request, doing), board=self.name, doing=doing)
         try:
             call.send(request, Deadline(ANSWER_S))

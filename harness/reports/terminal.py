@@ -38,7 +38,8 @@ class CaseSummary:
 
     ``labels`` names the convention of the reference heart rates, ``heart_rate`` the method and
     band of the estimates. A report is None where that benchmark did not run; ``failures`` maps
-    recordings whose replay failed to the reason.
+    recordings whose replay failed to the reason, ``invalid`` those whose times are not counted;
+    ``timed`` says whether times were asked for.
     """
 
     case: Case
@@ -52,6 +53,8 @@ class CaseSummary:
     latency: LatencyReport | None = None
     latency_gates: tuple[GateResult, ...] = ()
     failures: Mapping[str, str] = field(default_factory=dict)
+    invalid: Mapping[str, str] = field(default_factory=dict)
+    timed: bool = False
 
 
 def summary(
@@ -219,6 +222,10 @@ def _notes(cases: Sequence[CaseSummary], records: str, deployed_bytes: Mapping[s
         for recording, reason in sorted(one.failures.items()):
             line = f"{one.case}, {recording}: {' '.join(reason.split())}"
             notes.add_row(Text("failed", style="bold red"), Text(line))
+        if one.timed:
+            for recording, reason in sorted(one.invalid.items()):
+                line = f"{one.case}, {recording}: times not counted: {reason}"
+                notes.add_row(Text("invalid", style="bold yellow"), Text(line))
     splits = [
         f"{one.case}: {_split(one.latency.split)}; RTF of {_runs(one.latency)}"
         for one in cases

@@ -216,3 +216,23 @@ def test_files_where_a_login_lands_do_not_stand_in_for_libraries(tmp_path):
     )
     assert (done.returncode, done.stderr) == (0, b"")
     assert b'"machine"' in done.stdout
+
+
+def test_board_that_stands_still_is_noticed(local_board, job, monkeypatch):
+    monkeypatch.setattr("harness.boards.wire.BOARD_SILENCE_S", 2.0)
+    monkeypatch.setattr("harness.boards.wire.BEAT_S", 0.2)
+    changed = AGENT_SOURCE.replace(b"\\nBEAT_S = 5.0", b"\\nBEAT_S = 0.5")
+    assert changed != AGENT_SOURCE
+    monkeypatch.setattr("harness.boards.wire.AGENT_SOURCE", changed)
+    stopped = []
+
+    def freeze(event):
+        if event["event"] == "pids":
+            stopped.extend([time.monotonic(), *event["pids"]])
+            os.kill(parent(parent(event["pids"][0])), signal.SIGSTOP)
+
+    with pytest.raises(BoardError, match="it said nothing for 2 s") as caught:
+        local_board.replay(job("hang"), freeze, LIMIT_S)
+    assert (caught.value.kind, caught.value.retryable) == ("unreachable", True)
+    for pid in stopped[1:]:
+        os.kill(pid, signal.SIGKILL)
