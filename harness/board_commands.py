@@ -1,13 +1,15 @@
-"""`rppg-bench lease`: what a person does with one board."""
+"""`rppg-bench lease`, `doctor` and `shell`: what a person does with one board."""
 
 from __future__ import annotations
 
 import argparse
+import subprocess
 from pathlib import Path
 from typing import Any
 
 from harness.boards.inventory import load_boards, open_board, pick_board
 from harness.boards.ssh import RemoteBoard
+from harness.doctor import examine
 from rppg_core.errors import UserError
 
 
@@ -15,6 +17,8 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     """Add the commands to the command line."""
     add = _command(commands, "lease", "who uses a board, and who waits for it", lease)
     add.add_argument("--break", dest="take", action="store_true", help="take it from its holder")
+    _command(commands, "doctor", "whether a board is fit to be measured on", doctor)
+    _command(commands, "shell", "a shell on a board", shell)
 
 
 def lease(options: argparse.Namespace) -> int:
@@ -30,6 +34,26 @@ def lease(options: argparse.Namespace) -> int:
     for place, entry in enumerate(state["queue"], 1):
         print(f"  {place}. {entry['who']}, waiting for {_age(entry)}")
     return 0
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """`rppg-bench doctor BOARD`: a line a question; returns 1 if one of them failed."""
+    board = open_board(pick_board(load_boards(options.boards), options.board))
+    failed = False
+    try:
+        for line in examine(board):
+            print(line, flush=True)
+            failed = failed or line.verdict == "fail"
+    finally:
+        board.close()
+    return int(failed)
+
+
+def shell(options: argparse.Namespace) -> int:
+    """`rppg-bench shell BOARD`: the user's ssh, with the board's keys; returns its exit status."""
+    board = _remote(options)
+    with board:
+        return subprocess.run(board.shell_command(), check=False).returncode
 
 
 def _command(commands: Any, name: str, help_text: str, function: Any) -> argparse.ArgumentParser:

@@ -267,13 +267,14 @@ def _all_labels(
     return labels, failures
 
 
-def _job(
+def job_of(
     board: Board,
     recording: Recording,
     truth: Labels,
     pipe: Pipe,
     placed: PutReport,
 ) -> dict[str, Any]:
+    """The job of one recording, once all files have their place on the board."""
     times = truth.frame_times_s
     return {
         "schema": JOB_SCHEMA,
@@ -316,7 +317,7 @@ def _replay(
             observer.advance(case, recording.id, min(event["frames"] / event["of"], 1.0))
 
     def make_job(placed: PutReport) -> dict[str, Any]:
-        return _job(board, recording, truth, pipe, placed)
+        return job_of(board, recording, truth, pipe, placed)
 
     ahead = [*pipe.files, following.video] if following else []
     paths = [*pipe.files, recording.video]

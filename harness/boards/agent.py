@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 from typing import Callable, Dict, Optional
 
+from harness.boards.onboard.checks import checks
 from harness.boards.onboard.health import Sampler
 from harness.boards.onboard.lease import (
     LOOK_S,
@@ -31,6 +32,7 @@ from harness.boards.onboard.lease import (
     boot_id,
     waiting,
 )
+from harness.boards.onboard.packages import environment, packages
 from harness.boards.onboard.store import Answer, Request, discard, open_root, sync
 
 HOST_SILENCE_S = 60.0
@@ -256,7 +258,7 @@ def replay(request: Request) -> Answer:
     outer = shutil.which("timeout")
     if outer:  # in case this very process is killed: then nobody else would end the replay
         command = [outer, "-k", str(KILL_GRACE_S), str(timeout_s + KILL_GRACE_S), *command]
-    search = [request["python_path"], os.environ.get("PYTHONPATH")]
+    search = [*request["python_path"].split(os.pathsep), os.environ.get("PYTHONPATH")]
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in search if path))
     sampler = Sampler()
     child = subprocess.Popen(
@@ -295,6 +297,9 @@ OPERATIONS: Dict[str, Callable[[Request], Answer]] = {
     "replay": replay,
     "hold": hold,
     "lease": lease_state,
+    "packages": packages,
+    "environment": environment,
+    "checks": checks,
 }
 
 
@@ -333,6 +338,6 @@ def main() -> None:
         answer = {"error": str(lost), "kind": "lease"}
     except OSError as error:
         answer = {"error": f"{error.strerror} ({error.filename})"}
-    except ValueError as error:
+    except (ValueError, subprocess.SubprocessError) as error:
         answer = {"error": str(error)}
     reply(dict(answer, agent="done"))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import uuid
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,12 @@ from harness.boards.deploy import Store
 from harness.boards.digests import Digests
 from harness.boards.errors import BoardError
 from harness.boards.lease import Lease, OnWait, whoami
+from harness.boards.provision import MINIMUM, provide
 from harness.boards.replaying import ANSWER_S, run_replay
 from harness.boards.ssh_link import SshLink, SshTarget
 from harness.boards.wire import AgentCall, Deadline, Wire, agent_arguments
 from rppg_core.errors import UserError
+from rppg_core.runtime import RUNTIMES
 
 DEFAULT_WORKDIR = "~/.cache/rppg-bench"
 ANY_BYTES = 1
@@ -111,9 +115,37 @@ class RemoteBoard(Board):
     def deploy(self) -> PutReport:
         """Put the pipeline's package on the board."""
         self.settle()
+        self._store.budget_bytes = self.settings.disk_budget_bytes or 0
         report = self._store.put_package(self._package_root)
-        self._python_path = report.board_paths[self._package_root]
-        return report
+        folders = [report.board_paths[self._package_root]]
+        sent: list[PutReport] = []
+        provided = provide(
+            self._ask,
+            lambda wheels: sent.append(self._store.put(wheels)),
+            board=self.name,
+            workdir=self._workdir,
+            runtime=self.runtime,
+            budget_bytes=self._store.budget_bytes,
+        )
+        self._python_path = os.pathsep.join([*folders, provided] if provided else folders)
+        return replace(
+            report,
+            sent_files=report.sent_files + sum(one.sent_files for one in sent),
+            sent_bytes=report.sent_bytes + sum(one.sent_bytes for one in sent),
+        )
+
+    def checks(self) -> dict[str, Any]:
+        """Return how the board is, at rest; see ``onboard.checks`` and ``onboard.packages``."""
+        doing = "looking at it"
+        names = [*MINIMUM, *RUNTIMES]
+        return {
+            **self._ask({"op": "checks", "root": self._workdir}, doing),
+            **self._ask({"op": "packages", "names": names}, doing),
+        }
+
+    def shell_command(self) -> list[str]:
+        """Return the ``ssh`` command that gives a person a shell there."""
+        return self._link.shell_command()
 
     def put(self, paths: Iterable[Path]) -> PutReport:
         """Put files and folders of images on the board."""

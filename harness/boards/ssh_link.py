@@ -127,6 +127,16 @@ class SshLink:
                 self._connection.close()
             self._connection = None
 
+    def shell_command(self) -> list[str]:
+        """Return the ``ssh`` command that opens a shell with the same keys and checks."""
+        command = ["ssh", "-p", str(self._port), "-o", "StrictHostKeyChecking=yes"]
+        command += ["-o", f"UserKnownHostsFile={_option(self._known_hosts)}"]
+        if self._key:
+            command += ["-i", str(self._key), "-o", "IdentitiesOnly=yes"]
+        if self._proxy_command:
+            command += ["-o", f"ProxyCommand={self._proxy_command}"]
+        return [*command, "-l", self._user, "--", self._host]
+
     def start(self, command: str, doing: str) -> Wire:
         """Start a command of the board's shell."""
         with self._using(doing) as connection:
@@ -276,6 +286,11 @@ class SshLink:
         if self._key and ("key" in text or "OPENSSH" in text) and "file" in text:
             return UserError(f"{self._board}: {self._key} is no private key ({text})")
         return self._failed(f"no SSH session with {self.address} ({text})", "connecting")
+
+
+def _option(path: Path) -> str:
+    """Return a path as ssh's options take it: one word, no percent sign left to be expanded."""
+    return '"' + str(path).replace("%", "%%") + '"'
 
 
 class _UnknownHostKeyError(SSHException):  # type: ignore[misc]

@@ -13,7 +13,7 @@ from harness.boards import agent, onboard
 from harness.boards.errors import BoardError, Kind
 from rppg_core.errors import UserError
 
-ONBOARD = ("lease", "cache", "store", "health")
+ONBOARD = ("lease", "cache", "store", "health", "packages", "checks")
 """Modules sent with the agent, each after those it imports."""
 
 

@@ -68,11 +68,11 @@ def sync(request: Request) -> Answer:
     """
     root = open_root(request["root"])
     for name, sha256, suffix in request["arrived"]:
-        _take_in(_incoming(root, name), _stored(root, sha256, suffix), sha256)
+        _take_in(_incoming(root, name), stored(root, sha256, suffix), sha256)
     files = request["files"]
     missing = []
     for index, (sha256, suffix, size_bytes) in enumerate(files):
-        path = _stored(root, sha256, suffix)
+        path = stored(root, sha256, suffix)
         if not is_intact(path, sha256, size_bytes):
             missing.append(index)
             _remove(path)
@@ -148,7 +148,8 @@ def _incoming(root: Path, name: str) -> Path:
     return _inside(root / "incoming", Path(name).name)
 
 
-def _stored(root: Path, sha256: str, suffix: str) -> Path:
+def stored(root: Path, sha256: str, suffix: str) -> Path:
+    """Return where a content lies in the store; raises ``ValueError`` for a name of no content."""
     if not (SHA256.match(sha256) and SUFFIX.match(suffix)):
         raise ValueError("not a name of the store: " + repr(sha256 + suffix))
     return root / "store" / (sha256 + suffix)
@@ -161,7 +162,7 @@ def _inside(folder: Path, rel: str) -> Path:
     return folder.joinpath(*parts)
 
 
-def _take_in(arrived: Path, stored: Path, sha256: str) -> None:
+def _take_in(arrived: Path, place: Path, sha256: str) -> None:
     """Move a transfer into the store if it is whole; a damaged one is dropped, so still missing."""
     if sha256_of(arrived) != sha256:
         arrived.unlink()
@@ -170,7 +171,7 @@ def _take_in(arrived: Path, stored: Path, sha256: str) -> None:
         os.fsync(written.fileno())  # a power cut must not leave a name without its content
     arrived.chmod(0o444)
     os.utime(str(arrived), ns=(stamp_ns(sha256), stamp_ns(sha256)))
-    arrived.replace(stored)
+    arrived.replace(place)
 
 
 def _link_tree(root: Path, tree: str, entries: List[Any]) -> None:
@@ -183,11 +184,11 @@ def _link_tree(root: Path, tree: str, entries: List[Any]) -> None:
     for rel, (sha256, suffix, _) in entries:
         target = _inside(built, rel)
         target.parent.mkdir(parents=True, exist_ok=True)
-        stored = _stored(root, sha256, suffix)
+        source = stored(root, sha256, suffix)
         try:
-            os.link(str(stored), str(target))
+            os.link(str(source), str(target))
         except OSError:  # a file system without hard links
-            shutil.copy2(str(stored), str(target))
+            shutil.copy2(str(source), str(target))
     if final.is_dir():
         shutil.rmtree(str(final), ignore_errors=True)
     try:

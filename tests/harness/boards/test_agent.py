@@ -44,13 +44,13 @@ def test_path_out_of_a_tree_is_refused(name):
 @pytest.mark.parametrize("name", ["..", "../x", "x" * 64, "a" * 63, "a" * 64 + "\n"])
 def test_store_takes_hashes_alone(name, tmp_path):
     with pytest.raises(ValueError, match="not a name of the store"):
-        store._stored(tmp_path, name, "")
+        store.stored(tmp_path, name, "")
 
 
 @pytest.mark.parametrize("suffix", ["/x", ".a/b", ".", ".a b", ".a\n", "avi", "." + "a" * 17])
 def test_store_takes_plain_suffixes_alone(suffix, tmp_path):
     with pytest.raises(ValueError, match="not a name of the store"):
-        store._stored(tmp_path, "a" * 64, suffix)
+        store.stored(tmp_path, "a" * 64, suffix)
 
 
 @given(st.binary(max_size=100), st.binary(max_size=100))
