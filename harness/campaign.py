@@ -297,7 +297,7 @@ def job_of(
             "files": {n: placed.board_paths[p] for n, p in pipe.detector_files.items()},
         },
         "settings": pipe.settings.to_dict(),
-        "runtime": board.runtime,
+        "runtime": board.settings.delegate or board.runtime,
         "threads": board.threads,
     }
 
