@@ -157,7 +157,11 @@ def _self_test(board: Board) -> Line:
         record = attempts.replay(
             recording.id,
             [*pipe.files, recording.video],
-            lambda placed: job_of(board, recording, truth, pipe, placed),
+            # The model is not compiled for an Edge TPU: this is the processor's test.
+            lambda placed: {
+                **job_of(board, recording, truth, pipe, placed),
+                "runtime": board.runtime,
+            },
             lambda event: None,
         )
     except (UserError, BoardError, RecordingFailedError) as bad:

@@ -197,7 +197,14 @@ class SshLink:
         return self._failed(f"the connection to {self.address} was lost ({reason})", doing)
 
     def _failed(self, message: str, doing: str, hint: str = "") -> BoardError:
-        return BoardError(message, board=self._board, doing=doing, retryable=True, hint=hint)
+        return BoardError(
+            message,
+            board=self._board,
+            doing=doing,
+            retryable=True,
+            hint=hint,
+            kind="unreachable",
+        )
 
     def _open_proxy(self, command: str) -> Any:
         try:

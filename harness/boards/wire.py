@@ -177,11 +177,16 @@ class AgentCall:
         """Add to the diagnostics."""
         self.stderr_tail = (self.stderr_tail + text)[-TAIL_CHARS:]
 
+    def _lost(self, how: str, hint: str = "") -> BoardError:
+        return self.failed(
+            f"the connection was lost ({how})", retryable=True, hint=hint, kind="unreachable"
+        )
+
     def _send(self, data: bytes, deadline: Deadline) -> None:
         try:
             self._wire.send(data, deadline)
         except WireLostError as error:
-            raise self.failed(f"the connection was lost ({error})", retryable=True) from error
+            raise self._lost(str(error)) from error
         self._sent_at = time.monotonic()
 
     def _exchange(self, deadline: Deadline) -> None:
@@ -190,7 +195,7 @@ class AgentCall:
         try:
             came = self._wire.receive(min(BEAT_S, deadline.left_s))
         except WireLostError as error:
-            raise self.failed(f"the connection was lost ({error})", retryable=True) from error
+            raise self._lost(str(error)) from error
         if came is None:
             self._explain_end(Deadline(STOP_S))
             return
@@ -234,11 +239,7 @@ class AgentCall:
                 "set 'python' of this board to a newer one"
             )
         if status is None or status == -1:
-            raise self.failed(
-                "the connection was lost (no exit status came)",
-                retryable=True,
-                hint="was the board switched off or reset?",
-            )
+            raise self._lost("no exit status came", "was the board switched off or reset?")
         raise self.failed(f"the board's agent ended with status {status} ({said})", retryable=True)
 
 

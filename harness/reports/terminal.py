@@ -12,6 +12,7 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
+from harness.reports.progress import printable
 from harness.verdicts.accuracy import AccuracyFigures, AccuracyReport, HeartRateGroup
 from harness.verdicts.gates import (
     MAE,
@@ -221,11 +222,11 @@ def _notes(cases: Sequence[CaseSummary], records: str, deployed_bytes: Mapping[s
     for one in cases:
         for recording, reason in sorted(one.failures.items()):
             line = f"{one.case}, {recording}: {' '.join(reason.split())}"
-            notes.add_row(Text("failed", style="bold red"), Text(line))
+            notes.add_row(Text("failed", style="bold red"), Text(printable(line)))
         if one.timed:
             for recording, reason in sorted(one.invalid.items()):
                 line = f"{one.case}, {recording}: times not counted: {reason}"
-                notes.add_row(Text("invalid", style="bold yellow"), Text(line))
+                notes.add_row(Text("invalid", style="bold yellow"), Text(printable(line)))
     splits = [
         f"{one.case}: {_split(one.latency.split)}; RTF of {_runs(one.latency)}"
         for one in cases

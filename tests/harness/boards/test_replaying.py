@@ -72,6 +72,34 @@ def test_incomplete_replay_is_an_error_of_one_line(board, job, act, says, retrya
     assert caught.value.retryable is retryable
 
 
+@pytest.mark.parametrize(
+    ("act", "kind", "says"),
+    [
+        ("segfault", "crashed", "crashed (signal 11, SIGSEGV"),
+        ("killed", "crashed", "killed (signal 9)"),
+        ("full", "out of disk", "No space left on device"),
+        ("hib", "edge tpu", "switch the board off and on"),
+        ("robbed", "lease", "the lease is at generation 2, not 1"),
+    ],
+)
+def test_failures_of_a_board_are_told_apart(local_board, job, act, kind, says):
+    with pytest.raises(BoardError) as caught:
+        local_board.replay(job(act), lambda event: None, LIMIT_S)
+    assert caught.value.kind == kind
+    assert says in str(caught.value)
+
+
+def test_memory_that_ran_out_is_told_from_a_kill(local_board, job, monkeypatch):
+    """The kernel counts whom it killed for want of memory; here it is made to seem so."""
+    counted = b'.get("oom_kill", 0)'
+    text = AGENT_SOURCE.replace(counted, counted + b" + time.monotonic_ns()")
+    assert text != AGENT_SOURCE
+    monkeypatch.setattr("harness.boards.wire.AGENT_SOURCE", text)
+    with pytest.raises(BoardError, match="the board ran out of memory") as caught:
+        local_board.replay(job("killed"), lambda event: None, LIMIT_S)
+    assert caught.value.kind == "out of memory"
+
+
 def test_what_was_recorded_before_a_crash_is_kept(board, job):
     with pytest.raises(BoardError) as caught:
         board.replay(job("ok", "killed", "ok"), lambda event: None, LIMIT_S)
