@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import select
 import shlex
 import socket
 import stat
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +24,8 @@ from paramiko.ssh_exception import (
 )
 
 from harness.boards.errors import BoardError
-from harness.boards.wire import Deadline, Wire, WireLostError
+from harness.boards.ssh_wire import SshWire
+from harness.boards.wire import Wire
 from rppg_core.errors import UserError
 
 SSH_PORT = 22
@@ -35,11 +34,7 @@ LINK_DEAD_S = 25.0
 """A link that does not acknowledge what was sent for so long is given up."""
 STALL_S = 30.0
 """Longest wait for one step of a file transfer, or for a channel to open."""
-READ_BYTES = 1 << 16
 SEND_BYTES = 1 << 18
-KILLED = 128 + 9
-SETTLE_S = 0.2
-"""Time in which a connection that is going is known to be gone."""
 
 # paramiko's thread logs tracebacks of errors that are raised here too, in one line.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
@@ -309,58 +304,3 @@ class _Refuse(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]
 
     def missing_host_key(self, client: object, hostname: str, key: paramiko.PKey) -> None:
         raise _UnknownHostKeyError(f"{key.get_name()} {key.fingerprint}")
-
-
-class SshWire(Wire):
-    """A process at the other end of an SSH channel."""
-
-    def __init__(self, channel: paramiko.Channel) -> None:
-        self._channel = channel
-
-    def send(self, data: bytes, deadline: Deadline) -> None:
-        """Write to the process."""
-        self._channel.settimeout(deadline.left_s)
-        try:
-            self._channel.sendall(data)
-        except TimeoutError as error:
-            raise WireLostError(f"nothing was taken for {deadline.limit_s:.0f} s") from error
-        except OSError:
-            pass  # closed; receive and status say how
-
-    def receive(self, wait_s: float) -> tuple[bytes, bytes] | None:
-        """Read what the process wrote."""
-        channel = self._channel
-        ended = channel.eof_received or channel.closed  # asked first: nothing comes after it
-        if not (channel.recv_ready() or channel.recv_stderr_ready()):
-            if ended:
-                return None
-            select.select([channel], [], [], wait_s)
-        stdout = channel.recv(READ_BYTES) if channel.recv_ready() else b""
-        stderr = channel.recv_stderr(READ_BYTES) if channel.recv_stderr_ready() else b""
-        return stdout, stderr
-
-    def status(self, deadline: Deadline) -> int | None:
-        """Wait for the exit status; -1 if the channel died without one.
-
-        A signal that ended the process is not told apart by paramiko; over a connection that is
-        still up it counts as SIGKILL, which is what nothing on the board can handle.
-        """
-        channel = self._channel
-        if not channel.status_event.wait(deadline.left_s):
-            return None
-        status = int(channel.recv_exit_status())
-        if status == -1 and channel.eof_received:
-            time.sleep(SETTLE_S)
-            if channel.get_transport().is_active():
-                return KILLED
-        return status
-
-    def close(self, wait_s: float) -> None:
-        """Close the process's input, on which the agent ends all it started, and wait for it."""
-        with contextlib.suppress(OSError, EOFError, SSHException):
-            self._channel.shutdown_write()
-            deadline = Deadline(wait_s)
-            while deadline.left_s and self.receive(min(1.0, deadline.left_s)) is not None:
-                pass  # an output that nobody reads would keep the process from ending
-            self.status(deadline)
-        self._channel.close()
