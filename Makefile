@@ -19,7 +19,8 @@ lint: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/vermin -q -t=3.7- --no-tips --violations --eval-annotations \
-		$$(find rppg_core -name '*.py' -not -path '*/lightening/*')
+		$$(find rppg_core harness/boards/onboard harness/boards/agent.py -name '*.py' \
+		-not -path '*/lightening/*')
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	@PYTHON=$(PYTHON) scripts/system-packages venv

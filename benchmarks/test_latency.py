@@ -10,21 +10,21 @@ from harness.verdicts.latency import STAGES, measure
 from harness.verdicts.thresholds import Case
 
 
-def test_keeps_up(case: Case, case_run: CaseRun, bench: Bench, record_gates):
+def test_keeps_up(case: Case, timed_run: CaseRun, bench: Bench, record_gates):
     verdicts = bench.judge_latency(case)
     report, gates = verdicts.latency, verdicts.latency_gates
     record_gates(gates)
     if not all(gate.passed for gate in gates):
-        pytest.fail(explain_latency(case, report, gates, case_run.failures), pytrace=False)
+        pytest.fail(explain_latency(case, report, gates, timed_run.failures), pytrace=False)
 
 
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.benchmark(group="board time per frame", timer=board_clock)
-def test_stage_time(stage: str, case: Case, case_run: CaseRun, benchmark):
+def test_stage_time(stage: str, case: Case, timed_run: CaseRun, benchmark):
     """One round per replay, its mean time per frame: frames of one run are not independent."""
-    if not case_run.times:
+    if not timed_run.times:
         pytest.fail(f"{case}: every replay failed, nothing was timed", pytrace=False)
-    figures = next(one for one in measure(case_run.times).stages if one.stage == stage)
+    figures = next(one for one in measure(timed_run.times).stages if one.stage == stage)
     benchmark.extra_info.update(
         stage=stage,
         board=case.board,

@@ -11,7 +11,9 @@ from typing import Any
 import yaml
 from rich.console import RenderableType
 
+from harness.attempts import Effort
 from harness.boards.base import Board
+from harness.boards.errors import BoardError
 from harness.boards.inventory import load_boards, open_board
 from harness.calibration import own_calibration, refuse_overlap
 from harness.campaign import CaseRun, Pipe, likeness, run_case
@@ -32,6 +34,9 @@ from rppg_core.errors import UserError
 from rppg_core.model_card import read_card
 from rppg_core.tscan_int8 import partner_of
 
+GONE = ("unreachable", "busy", "lease", "out of disk", "edge tpu")
+"""What no other case on the same board need meet again."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -49,6 +54,9 @@ class Options:
     thresholds_file: Path
     timeout_s: float
     conditions: tuple[str, ...] = ()
+    lease_wait_s: float = 600.0
+    timing_retries: int = 2
+    resume: Path | None = None
 
 
 @dataclass
@@ -62,6 +70,7 @@ class Verdicts:
     latency_gates: tuple[GateResult, ...] = ()
     fidelity: FidelityReport | None = None
     fidelity_gates: tuple[GateResult, ...] = ()
+    timed: bool = False
 
 
 @dataclass
@@ -70,9 +79,12 @@ class Bench:
 
     options: Options
     verdicts: dict[Case, Verdicts] = field(default_factory=dict)
+    timed: bool = True
+    """Whether a test asks for the times of the replays; else recordings are sent beside them."""
     _boards: dict[str, Board] = field(default_factory=dict)
     _facts: dict[str, Any] = field(default_factory=dict)
     _failed: dict[Case, Exception] = field(default_factory=dict)
+    _dead: dict[str, Exception] = field(default_factory=dict)
     _float_runs: dict[Case, CaseRun] = field(default_factory=dict)
     _folder: Path | None = None
 
@@ -91,6 +103,8 @@ class Bench:
 
     def check(self) -> None:
         """Refuse unknown names and unusable files before anything runs. Raises UserError."""
+        if self.options.resume is not None and not self.options.resume.is_dir():
+            raise UserError(f"{self.options.resume}: no such folder; name the folder of a run")
         known = load_boards(self.options.boards_file)
         for name in self.options.boards:
             if name not in known:
@@ -124,11 +138,15 @@ class Bench:
         """The case's replays; a case that failed once fails again at once."""
         if case in self._failed:
             raise self._failed[case]
+        if case.board in self._dead:
+            raise self._dead[case.board]
         if case not in self.verdicts:
             try:
-                self.verdicts[case] = Verdicts(self._replay(case, progress))
+                self.verdicts[case] = Verdicts(self._replay(case, progress), timed=self.timed)
             except Exception as bad:
                 self._failed[case] = bad
+                if isinstance(bad, BoardError) and bad.kind in GONE:
+                    self._dead[case.board] = bad
                 raise
         return self.verdicts[case].run
 
@@ -146,6 +164,9 @@ class Bench:
         held = self.verdicts[case]
         held.latency = measure(held.run.times)
         held.latency_gates = gate_latency(self.thresholds(), case, held.latency, held.run.failures)
+        if held.run.invalid and not held.run.times:
+            held.latency_gates = ()  # there is nothing to judge, and no figure to print
+            held.latency = None
         return held
 
     def judge_quantization(self, case: Case, progress: CampaignProgress) -> Verdicts:
@@ -193,13 +214,19 @@ class Bench:
         for line in filter(None, (instead, remark)):
             progress.say(line)
         return run_case(
-            self._board(case.board),
+            self._board(case.board, progress),
             dataset,
             case,
             Pipe(name, model, detector, files, appearance=partner_of(model)),
             results,
             progress,
-            timeout_s=self.options.timeout_s,
+            Effort(
+                timeout_s=self.options.timeout_s,
+                timed=self.timed,
+                timing_retries=self.options.timing_retries,
+                lease_wait_s=self.options.lease_wait_s,
+            ),
+            resume=self.options.resume is not None,
         )
 
     def _float_run(self, case: Case, progress: CampaignProgress) -> CaseRun:
@@ -225,16 +252,23 @@ class Bench:
         wanted = Selection(self.options.recordings, (), parse_conditions(self.options.conditions))
         return select(open_dataset(name, self.options.datasets_file), wanted)
 
-    def _board(self, name: str) -> Board:
-        if name not in self._boards:
+    def _board(self, name: str, progress: CampaignProgress) -> Board:
+        if name not in self._facts:
             board = open_board(load_boards(self.options.boards_file)[name])
-            board.connect()
             self._boards[name] = board
-            self._facts[name] = board.facts()
+            board.connect()
+            board.acquire(self.options.lease_wait_s, progress.say)
+            facts = board.facts()
+            wrong = board.settings.expect.mismatch(facts)
+            if wrong:
+                raise UserError(f"{name}: not the board that 'expect' describes: {wrong}")
+            self._facts[name] = facts
         return self._boards[name]
 
     def _results(self) -> Path:
         """A folder of its own: no run overwrites another's records."""
+        if self.options.resume is not None:
+            return self.options.resume
         if self._folder is None:
             started = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
             self._folder = self.options.results / started
@@ -271,6 +305,8 @@ def summarise(held: Verdicts) -> CaseSummary:
             (*held.accuracy_gates, *held.latency_gates, *held.fidelity_gates),
         ),
         absent=run.absent,
+        invalid=run.invalid,
+        timed=held.timed,
     )
 
 

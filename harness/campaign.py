@@ -14,10 +14,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from harness.attempts import Attempts, Effort, RecordingFailedError
 from harness.boards.base import Board, PutReport
-from harness.boards.errors import BoardError
 from harness.datasets.base import Dataset, Labels, Recording
 from harness.datasets.checking import check_dataset
+from harness.journal import Journal, Origin
 from harness.verdicts.accuracy import Scored
 from harness.verdicts.fidelity import FidelityReport, Pair
 from harness.verdicts.latency import RunTimes, StageTimes
@@ -25,10 +26,8 @@ from harness.verdicts.thresholds import Case
 from harness.window_truth import truth_block
 from rppg_core.errors import UserError
 from rppg_core.pipeline import STAGES, Settings
-from rppg_core.records import FAILED, Record, parse_record, write_json
-from rppg_core.replay import EXIT_UNUSABLE, JOB_SCHEMA, record_name
-
-REPLAY_TIMEOUT_S = 900.0  # for one recording; a frozen board is given up after this long
+from rppg_core.records import FAILED, Record, parse_record
+from rppg_core.replay import JOB_SCHEMA
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,13 @@ class Pipe:
         """Size of the model, both halves of it where it is in two."""
         halves = [self.model] if self.appearance is None else [self.model, self.appearance]
         return sum(path.stat().st_size for path in halves)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What is not in the files."""
+        names = sorted(self.detector_files)
+        settings = self.settings.to_dict()
+        return {"model": self.model_name, "detector": [self.detector, *names], "settings": settings}
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,7 @@ class CaseRun:
 
     @property
     def times(self) -> tuple[RunTimes, ...]:
-        """Stage times of the replays that gave a heart rate."""
+        """Stage times of the replays that gave a heart rate and were not spoilt."""
         return tuple(
             RunTimes(
                 one.recording,
@@ -107,7 +113,7 @@ class CaseRun:
                 tuple(StageTimes(stage, one.record.timings_ns[stage]) for stage in STAGES),
             )
             for one in self.replays
-            if one.record.ok
+            if one.record.ok and one.recording not in self.invalid
         )
 
     @property
@@ -117,6 +123,16 @@ class CaseRun:
             None
         }
         return max(sizes, default=None)
+
+    @property
+    def invalid(self) -> Mapping[str, str]:
+        """Recordings whose times say nothing of the pipeline, with the reason."""
+        timings = {one.recording: one.record.raw.get("timing", {}) for one in self.replays}
+        return {
+            name: "; ".join(timing["reasons"])
+            for name, timing in timings.items()
+            if not timing.get("valid", True)
+        }
 
     def named(self, *path: str) -> str:
         """The distinct values of a field of the raw records, for the summary."""
@@ -142,6 +158,9 @@ class Observer(Protocol):
     def done(self, case: Case, recording: str, outcome: str) -> None:
         """A recording is through, with a word on how it went."""
 
+    def say(self, line: str) -> None:
+        """Something else a person may want to know."""
+
 
 def run_case(
     board: Board,
@@ -150,44 +169,58 @@ def run_case(
     pipe: Pipe,
     results: Path,
     observer: Observer,
-    timeout_s: float = REPLAY_TIMEOUT_S,
+    effort: Effort | None = None,
+    resume: bool = False,
 ) -> CaseRun:
     """Replay every recording of `dataset` on `board`, writing records below `results`.
 
-    Raises UserError for what a person must mend and BoardError for what the board did; records
-    that came back before are on disk then.
+    With `resume`, records that are there already and were made from the same are taken as they
+    are. Raises UserError for what a person must mend and BoardError for what the board did, all
+    retries spent; records that came back before are on disk then.
     """
+    effort = effort or Effort()
     recordings = dataset.recordings()
     absent = tuple(one.id for one in recordings if not one.video.exists())
     recordings = [one for one in recordings if one.id not in absent]
     labels, failures = _all_labels(dataset, recordings, absent)
     observer.start(case, len(recordings))
-    deployed, tools = board.deploy(), board.put(pipe.files)
-    sent = deployed.sent_bytes + tools.sent_bytes
-    folder = results / board.name / dataset.name / case.variant
+    journal = Journal(results / board.name / dataset.name / case.variant)
+    origin = Origin(board, pipe.files, pipe=pipe.description)
+    made_from = {r.id: origin.of(r, labels[r.id]) for r in recordings if r.id in labels}
+    kept = {n: c for n, m in made_from.items() if resume and (c := journal.find(n, m)) is not None}
+    sent, attempts = 0, None
+    if len(kept) < len(labels):  # else the board is not needed
+        attempts = Attempts(board, effort, observer.say)
+        sent = board.deploy().sent_bytes + board.put(pipe.files).sent_bytes
+    to_do = [r for r in recordings if r.id in labels and r.id not in kept]
+    following = dict(zip((r.id for r in to_do), [*to_do[1:], None], strict=True))
     replays = []
     for recording in recordings:
         if recording.id not in labels:
             observer.done(case, recording.id, f"failed: {failures[recording.id]}")
             continue
         truth = labels[recording.id]
-        try:
-            placed = board.put([recording.video])
-        except UserError as bad:
-            failures[recording.id] = str(bad)
-            observer.done(case, recording.id, f"failed: {bad}")
-            continue
-        sent += placed.sent_bytes
-        job = _job(board, recording, truth, pipe, tools, placed)
-        content = _replay(board, job, case, recording, observer, timeout_s)
-        campaign = _campaign(case, dataset, recording, truth, pipe, content)
-        content = {**content, "campaign": campaign}
-        write_json(folder / record_name(recording.id), content)
-        replayed = _replayed(campaign, content)
+        content = kept.get(recording.id)
+        if content is None:
+            assert attempts is not None
+            try:
+                content = _replay(
+                    attempts, board, case, recording, truth, pipe, observer, following[recording.id]
+                )
+            except RecordingFailedError as bad:
+                failures[recording.id] = str(bad)
+                observer.done(case, recording.id, f"failed: {bad}")
+                continue
+            campaign = _campaign(case, dataset, recording, truth, pipe, content)
+            content["campaign"] = {**campaign, "made_from": made_from[recording.id]}
+            journal.write(recording.id, content)
+        replayed = _replayed(content["campaign"], content)
         replays.append(replayed)
         if replayed.record.error is not None:
             failures[recording.id] = replayed.record.error
-        observer.done(case, recording.id, _outcome(replayed))
+        how = "kept: " if recording.id in kept else ""
+        observer.done(case, recording.id, how + _outcome(replayed))
+    sent += attempts.sent_bytes if attempts else 0
     return CaseRun(case, dataset.synthetic, tuple(replays), failures, sent, absent)
 
 
@@ -269,14 +302,14 @@ def _all_labels(
     return labels, failures
 
 
-def _job(
+def job_of(
     board: Board,
     recording: Recording,
     truth: Labels,
     pipe: Pipe,
-    tools: PutReport,
     placed: PutReport,
 ) -> dict[str, Any]:
+    """The job of one recording, once all files have their place on the board."""
     times = truth.frame_times_s
     return {
         "schema": JOB_SCHEMA,
@@ -288,48 +321,42 @@ def _job(
             }
         ],
         "model": {
-            "path": tools.board_paths[pipe.model],
+            "path": placed.board_paths[pipe.model],
             "appearance_path": None
             if pipe.appearance is None
-            else tools.board_paths[pipe.appearance],
+            else placed.board_paths[pipe.appearance],
             "name": pipe.model_name,
         },
         "detector": {
             "name": pipe.detector,
-            "files": {n: tools.board_paths[p] for n, p in pipe.detector_files.items()},
+            "files": {n: placed.board_paths[p] for n, p in pipe.detector_files.items()},
         },
         "settings": pipe.settings.to_dict(),
-        "runtime": board.runtime,
+        "runtime": board.settings.delegate or board.runtime,
         "threads": board.threads,
     }
 
 
 def _replay(
+    attempts: Attempts,
     board: Board,
-    job: Mapping[str, Any],
     case: Case,
     recording: Recording,
+    truth: Labels,
+    pipe: Pipe,
     observer: Observer,
-    timeout_s: float,
+    following: Recording | None,
 ) -> dict[str, Any]:
     def on_event(event: dict[str, Any]) -> None:
         if event.get("event") == "progress" and event.get("of"):
             observer.advance(case, recording.id, min(event["frames"] / event["of"], 1.0))
 
-    outcome = board.replay(job, on_event, timeout_s)
-    if outcome.exit_status == EXIT_UNUSABLE or len(outcome.records) != 1:
-        lines = outcome.stderr_tail.strip().splitlines() or ["it said nothing"]
-        said = lines[-1].removeprefix("replay: ")
-        if outcome.exit_status == EXIT_UNUSABLE:
-            raise UserError(f"{board.name}: {said}")
-        doing = f"replaying {recording.id!r}"
-        raise BoardError(
-            f"{len(outcome.records)} records for one recording ({said})",
-            board=board.name,
-            doing=doing,
-            retryable=True,
-        )
-    return outcome.records[0]
+    def make_job(placed: PutReport) -> dict[str, Any]:
+        return job_of(board, recording, truth, pipe, placed)
+
+    ahead = [*pipe.files, following.video] if following else []
+    paths = [*pipe.files, recording.video]
+    return attempts.replay(recording.id, paths, make_job, on_event, ahead)
 
 
 def _campaign(

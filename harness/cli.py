@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness import calibration, cli_labels, compare_models, plot_command
+from harness import board_commands, calibration, cli_labels, compare_models, plot_command
 from harness.bench import Verdicts, summarise
 from harness.boards.errors import BoardError
 from harness.boards.inventory import load_boards
@@ -88,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("--boards", type=Path, default=Path("boards.yaml"), metavar="FILE")
     add.set_defaults(command=boards)
     cli_labels.add_commands(commands)
+    board_commands.add_to(commands)
     add = commands.add_parser("render", help="render a synthetic dataset")
     add.add_argument("name", nargs="?", default="synthetic")
     add.add_argument("--datasets", type=Path, default=Path("datasets.yaml"), metavar="FILE")

@@ -19,6 +19,8 @@ from harness.verdicts.thresholds import Case
 from rppg_core.errors import UserError
 
 BENCH = pytest.StashKey[Bench]()
+TIMED = {"benchmark", "timed_run"}
+"""Fixtures of tests that ask for times."""
 HERE = "the project's own, found in the folder pytest starts in"
 
 
@@ -44,6 +46,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--datasets", default="datasets.yaml", help=f"datasets file (default: {HERE})")
     add("--thresholds", default="benchmarks/thresholds.yaml", help="thresholds file")
     add("--replay-timeout", type=float, default=900.0, help="seconds a recording may take")
+    add("--resume", default=None, metavar="RESULTS", help="a run's folder: redo what is missing")
+    add("--timing-retries", type=int, default=2, help="replays after one whose times are invalid")
+    add("--lease-wait", type=float, default=600.0, help="seconds to wait for a board in use")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -62,6 +67,9 @@ def pytest_configure(config: pytest.Config) -> None:
         thresholds_file=_file(config, take("--thresholds")),
         timeout_s=take("--replay-timeout"),
         conditions=tuple(take("--condition")),
+        lease_wait_s=take("--lease-wait"),
+        timing_retries=take("--timing-retries"),
+        resume=Path(take("--resume")) if take("--resume") else None,
     )
     config.stash[BENCH] = Bench(options)
 
@@ -81,6 +89,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Look at boards, datasets, models and thresholds before time is spent."""
     if any("case_run" in getattr(item, "fixturenames", ()) for item in items):
         bench = config.stash[BENCH]
+        bench.timed = any(TIMED & set(getattr(item, "fixturenames", ())) for item in items)
         if not config.option.collectonly:
             with _user_errors(pytest.UsageError):
                 bench.check()
@@ -91,6 +100,15 @@ def case_run(case: Case, request: pytest.FixtureRequest) -> CaseRun:
     """The case's replays: done once a session, whatever asks for them."""
     with _progress(request) as progress:
         return request.config.stash[BENCH].run(case, progress)
+
+
+@pytest.fixture
+def timed_run(case_run: CaseRun) -> CaseRun:
+    """The case's replays, of which at least one has times worth judging; skips if none has."""
+    if case_run.invalid and not case_run.times:
+        reasons = sorted(set(case_run.invalid.values()))
+        pytest.skip(f"{case_run.case}: times invalid: {'; '.join(reasons)}")
+    return case_run
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,8 @@
     python -m rppg_core.replay job.json
 
 Recordings are replayed at full speed. Progress goes to stdout, one JSON object a line. Exit status:
-0 every recording gave a heart rate, 1 some failed (their records say why), 2 the job is unusable.
+0 every recording gave a heart rate, 1 some failed (their records say why), 2 the job is unusable,
+3 the board's lease, under which the job was to run, is another's now, 4 its disk is full.
 """
 
 import errno
@@ -37,7 +38,28 @@ from rppg_core.video import Frame, FrameSource, open_source
 JOB_SCHEMA = "rppg-job/1"
 PROGRESS_EVERY_S = 0.5
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-EXIT_OK, EXIT_SOME_FAILED, EXIT_UNUSABLE = 0, 1, 2
+EXIT_OK, EXIT_SOME_FAILED, EXIT_UNUSABLE, EXIT_LEASE_LOST, EXIT_NO_ROOM = 0, 1, 2, 3, 4
+
+
+class LeaseLostError(Exception):
+    """The board was given to someone else while the job ran."""
+
+
+@dataclass(frozen=True)
+class LeaseToken:
+    """The lease a job runs under: the board's lease file, and its generation at the start."""
+
+    file: Path
+    generation: int
+
+    def check(self) -> None:
+        """Raise LeaseLostError if the lease has another generation now, or is gone."""
+        try:
+            now = json.loads(self.file.read_text(encoding="utf-8"))["generation"]
+        except (OSError, ValueError, KeyError, TypeError) as bad:
+            raise LeaseLostError(f"{self.file}: cannot be read ({bad})") from None
+        if now != self.generation:
+            raise LeaseLostError(f"the lease is at generation {now}, not {self.generation}")
 
 
 @dataclass(frozen=True)
@@ -63,6 +85,7 @@ class Job:
     runtime: str
     threads: int
     out_dir: Path
+    lease: Optional[LeaseToken] = None
 
 
 def parse_job(content: Any) -> Job:
@@ -93,11 +116,16 @@ def parse_job(content: Any) -> Job:
             runtime=str(content.get("runtime", "auto")),
             threads=threads,
             out_dir=Path(content["out_dir"]),
+            lease=None if content.get("lease") is None else _lease(content["lease"]),
         )
     except KeyError as missing:
         raise UserError(f"the job has no {missing}") from None
     except (TypeError, ValueError, AttributeError) as bad:
         raise UserError(f"the job is malformed: {bad}") from None
+
+
+def _lease(content: Mapping[str, Any]) -> LeaseToken:
+    return LeaseToken(Path(content["file"]), int(content["generation"]))
 
 
 def _text_or_none(value: Any) -> Optional[str]:
@@ -115,6 +143,8 @@ def run_job(job: Job) -> int:
     for item in job.recordings:
         context = _context(job, item, model, facts)
         record = _replay(job, item, model, detector, context)
+        if job.lease:
+            job.lease.check()
         path = job.out_dir / record_name(item.id)
         write_json(path, record)
         failed += record["status"] != OK
@@ -153,7 +183,7 @@ def _replay(
     pipeline = Pipeline(detector, model, job.settings)
     try:
         with open_source(item.path, times_s=item.times_s, threads=job.threads) as source:
-            moved = _Watched(item.id, source)
+            moved = _Watched(item.id, source, job.lease)
             result = pipeline.run(moved)
             context["video"] = {
                 "declared_frames": source.declared_frames,
@@ -171,7 +201,8 @@ def _replay(
 class _Watched(FrameSource):
     """A source that reports how far it has been read."""
 
-    def __init__(self, recording: str, source: FrameSource) -> None:
+    def __init__(self, recording: str, source: FrameSource, lease: Optional[LeaseToken]) -> None:
+        self._lease = lease
         self._recording = recording
         self._source = source
 
@@ -185,6 +216,8 @@ class _Watched(FrameSource):
             yield frame
             if time.monotonic() - said_s > PROGRESS_EVERY_S:
                 said_s = time.monotonic()
+                if self._lease:
+                    self._lease.check()
                 done = frame.number + 1
                 _say({"event": "progress", "id": self._recording, "frames": done, "of": of})
         self.moved_timestamps = self._source.moved_timestamps
@@ -212,9 +245,15 @@ def main(arguments: Optional[List[str]] = None) -> int:
         return run_job(parse_job(content))
     except UserError as bad:
         sys.stderr.write(f"replay: {bad}\n")
+    except LeaseLostError as bad:
+        sys.stderr.write(f"replay: stopped: {bad}\n")
+        return EXIT_LEASE_LOST
     except OSError as bad:
-        remedy = "; make room on the disk" if bad.errno in NO_ROOM else ""
+        full = bad.errno in NO_ROOM
+        remedy = "; make room on the disk" if full else ""
         sys.stderr.write(f"replay: {bad.filename or 'a record'}: {bad.strerror}{remedy}\n")
+        if full:
+            return EXIT_NO_ROOM
     return EXIT_UNUSABLE
 
 

@@ -24,6 +24,7 @@ MASK_MEAN = 0.5  # what a mask's mean over the picture is scaled to
 FINER = 16  # how much smaller a step of the motion's fine part is than one of its coarse part
 HIDDEN = 128  # numbers that a frame's derivative is a weighted sum of
 MOTION_ENDING, APPEARANCE_ENDING = ".motion.tflite", ".appearance.tflite"
+COMPILED = "_edgetpu.tflite"  # what edgetpu_compiler puts at the end of a name
 
 
 def partner_of(path: Union[str, Path]) -> Optional[Path]:
@@ -34,12 +35,16 @@ def partner_of(path: Union[str, Path]) -> Optional[Path]:
     path = Path(path)
     if form_of(read_card(path), path) != MOTION:
         return None
-    if not path.name.endswith(MOTION_ENDING):
+    name, other = path.name, APPEARANCE_ENDING
+    if name.endswith(COMPILED):
+        name = name[: -len(COMPILED)] + ".tflite"
+        other = other[: -len(".tflite")] + COMPILED
+    if not name.endswith(MOTION_ENDING):
         raise ModelError(
             f"{path}: the motion half of a model is to be named NAME{MOTION_ENDING}, or its "
             "appearance half cannot be found"
         )
-    partner = path.with_name(path.name[: -len(MOTION_ENDING)] + APPEARANCE_ENDING)
+    partner = path.with_name(name[: -len(MOTION_ENDING)] + other)
     if not partner.is_file():
         raise ModelError(f"{path}: its appearance half {partner.name} is not beside it")
     return partner

@@ -1,17 +1,16 @@
 """The harness's hands on a board: a script that needs nothing but Python 3.7.
 
-The host sends its text, then one JSON request, through standard input (``wire.call``); nothing is
-installed. Answers are JSON objects, one a line, on standard output. Everything the harness leaves
-on a board lies in one work folder: ``store/`` (files by SHA-256), ``trees/`` (folders of links
-into the store), ``incoming/`` (transfers under way) and ``jobs/`` (replays under way).
+The host sends its text and that of ``onboard``, then one JSON request, through standard input
+(``wire``); nothing is installed. Answers are JSON objects, one a line, on standard output.
+Everything the harness leaves on a board lies in one work folder: ``store/`` (files by SHA-256),
+``trees/`` (folders of links into the store), ``incoming/`` (transfers under way), ``jobs/``
+(replays under way) and the lease.
 """
 
 import contextlib
-import hashlib
 import json
 import os
 import platform
-import re
 import select
 import shutil
 import signal
@@ -21,30 +20,42 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional
+from typing import Callable, Dict, Optional
 
-CHUNK_BYTES = 1 << 20
-STALE_S = 86400.0
-"""Age at which something left behind by a host that died is swept away."""
+from harness.boards.onboard.checks import checks
+from harness.boards.onboard.health import Sampler
+from harness.boards.onboard.lease import (
+    LOOK_S,
+    RENEW_S,
+    LeaseError,
+    LeaseFile,
+    boot_id,
+    waiting,
+)
+from harness.boards.onboard.packages import environment, packages
+from harness.boards.onboard.store import Answer, Request, discard, open_root, sync
+
 HOST_SILENCE_S = 60.0
 """A host that says nothing for so long is gone; hosts write a byte every few seconds."""
+LEASE_SILENCE_S = 20.0
+"""A host that says nothing for so long while it holds or awaits the lease is gone."""
+BEAT_S = 5.0
+"""How often the agent tells the host that it is alive."""
 KILL_GRACE_S = 5.0
 """Time a replay has to end by itself once it was asked to."""
 TIME_IS_UP = "time is up"
 ACKNOWLEDGED = b"d"
 """The byte a host writes once it has the records."""
 
-FOLDERS = ("store", "trees", "incoming", "jobs")
-Request = Dict[str, Any]
-Answer = Dict[str, Any]
-SHA256 = re.compile(r"[0-9a-f]{64}\Z")
-SUFFIX = re.compile(r"(\.[A-Za-z0-9]{1,16})?\Z")
+
+_writing = threading.Lock()
 
 
 def reply(answer: Answer) -> None:
     """Write one answer; the blank line before it ends whatever a replay left unfinished."""
-    sys.stdout.write("\n" + json.dumps(answer) + "\n")
-    sys.stdout.flush()
+    with _writing:
+        sys.stdout.write("\n" + json.dumps(answer) + "\n")
+        sys.stdout.flush()
 
 
 def facts(_request: Request) -> Answer:
@@ -56,6 +67,7 @@ def facts(_request: Request) -> Answer:
         "cpu_model": _cpu_model(),
         "cpu_count": os.cpu_count() or 1,
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "boot_id": boot_id(),
     }
     return {"facts": found}
 
@@ -70,151 +82,82 @@ def _cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
-# --- the store -----------------------------------------------------------------------------------
+# --- the lease -----------------------------------------------------------------------------------
 
 
-def stamp_ns(sha256: str) -> int:
-    """Return the modification time a stored file is given once its content was verified.
+def hold(request: Request) -> Answer:
+    """Wait for the lease, at most for wait_s, and hold it until the host goes or says so.
 
-    It is drawn from the content's hash (an even second between 2001 and 2018, which every file
-    system can hold), so a file that was touched since no longer carries it and is hashed again.
+    Request: root, id, who, wait_s.
     """
-    return (10**9 + 2 * int(sha256[:7], 16)) * 10**9
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file's content."""
-    digest = hashlib.sha256()
-    with path.open("rb") as source:
-        for chunk in iter(lambda: source.read(CHUNK_BYTES), b""):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def is_intact(path: Path, sha256: str, size_bytes: int) -> bool:
-    """Say whether a file holds the content it should; reads it only when it was touched."""
+    lease = LeaseFile(open_root(request["root"]))
+    me, generation = request["id"], -1
     try:
-        found = path.lstat()
-        if found.st_size != size_bytes:
-            return False
-        if found.st_mtime_ns == stamp_ns(sha256):
-            return True
-        if sha256_of(path) != sha256:
-            return False
-        os.utime(str(path), ns=(stamp_ns(sha256), stamp_ns(sha256)))
-    except OSError:
-        return False
-    return True
-
-
-def sync(request: Request) -> Answer:
-    """Take in what arrived, say what is missing, and link the trees once nothing is.
-
-    Request: root; arrived [[name in incoming, sha256, suffix]]; files [[sha256, suffix, bytes]];
-    trees {id: [[relative path, index into files]]}.
-    """
-    root = _open_root(request["root"])
-    for name, sha256, suffix in request["arrived"]:
-        _take_in(_incoming(root, name), _stored(root, sha256, suffix), sha256)
-    files = request["files"]
-    missing = []
-    for index, (sha256, suffix, size_bytes) in enumerate(files):
-        path = _stored(root, sha256, suffix)
-        if not is_intact(path, sha256, size_bytes):
-            missing.append(index)
-            _remove(path)
-    if not missing:
-        for tree, entries in request["trees"].items():
-            _link_tree(root, tree, [(rel, files[index]) for rel, index in entries])
-    space = os.statvfs(str(root))
-    return {
-        "root": str(root),
-        "missing": missing,
-        "free_bytes": space.f_bavail * space.f_frsize,
-    }
-
-
-def discard(request: Request) -> Answer:
-    """Remove transfers that will not be finished."""
-    root = _open_root(request["root"])
-    for name in request["names"]:
-        _remove(_incoming(root, name))
+        generation = _await_lease(lease, me, request["who"], float(request["wait_s"]))
+        reply({"agent": "held", "generation": generation})
+        heard = time.monotonic()
+        while time.monotonic() - heard < LEASE_SILENCE_S:
+            data = _listen(RENEW_S)
+            if data is not None:
+                heard = time.monotonic()
+                if not data or ACKNOWLEDGED in data:
+                    break
+            lease.renew(me, generation)
+    except LeaseError as lost:
+        return {"lost": str(lost)}
+    except _TooLongError as state:
+        return {"busy": state.args[0]}
+    finally:
+        lease.leave(me, generation)
     return {}
 
 
-def _open_root(text: str) -> Path:
-    """Return the work folder, made where it is missing and rid of what dead hosts left."""
-    root = Path(os.path.abspath(str(Path(text).expanduser())))  # noqa: PTH100 - keeps links as given
-    for name in FOLDERS:
-        (root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-    for folder in (root / "incoming", root / "jobs"):
-        for left in folder.iterdir():
-            _sweep(left)
-    return root
+class _TooLongError(Exception):
+    pass
 
 
-def _sweep(left: Path) -> None:
-    with contextlib.suppress(OSError):  # another host may sweep it at the same time
-        inside = list(left.iterdir()) if left.is_dir() else []
-        if time.time() - max(part.lstat().st_mtime for part in [left, *inside]) > STALE_S:
-            shutil.rmtree(str(left)) if left.is_dir() else left.unlink()
+def _await_lease(lease: LeaseFile, me: str, who: str, wait_s: float) -> int:
+    """Return the generation of the lease, once it is ours; tells the host of its place."""
+    start = heard = time.monotonic()
+    said: Answer = {}
+    while True:
+        state = lease.try_to_take(me, who)
+        if state["holder"] and state["holder"]["id"] == me:
+            return int(state["generation"])
+        place = waiting(state, me)
+        if time.monotonic() - start >= wait_s:
+            raise _TooLongError(place)
+        if any(place[key] != said.get(key) for key in ("position", "holder")):
+            reply(place)
+            said = place
+        data = _listen(min(LOOK_S, max(0.0, wait_s - (time.monotonic() - start))))
+        if data:
+            heard = time.monotonic()
+        elif data is not None or time.monotonic() - heard > LEASE_SILENCE_S:
+            sys.exit("the host went away")
 
 
-def _remove(path: Path) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        path.unlink()
+def _listen(wait_s: float) -> Optional[bytes]:
+    """Return what the host says, nothing (``b""``) if it went away, None if it is just silent."""
+    return os.read(0, 4096) if select.select([0], [], [], wait_s)[0] else None
 
 
-def _incoming(root: Path, name: str) -> Path:
-    return _inside(root / "incoming", Path(name).name)
+def lease_state(request: Request) -> Answer:
+    """Return who has the lease and who waits for it; ``take_from`` takes it away first.
+
+    Request: root, who, take_away.
+    """
+    lease = LeaseFile(open_root(request["root"]))
+    if request["take_away"]:
+        lease.take_away(request["who"])
+    return {"lease": lease.show()}
 
 
-def _stored(root: Path, sha256: str, suffix: str) -> Path:
-    if not (SHA256.match(sha256) and SUFFIX.match(suffix)):
-        raise ValueError("not a name of the store: " + repr(sha256 + suffix))
-    return root / "store" / (sha256 + suffix)
-
-
-def _inside(folder: Path, rel: str) -> Path:
-    parts = rel.split("/")
-    if "\0" in rel or any(part in ("", ".", "..") for part in parts):
-        raise ValueError("not a path inside a tree: " + repr(rel))
-    return folder.joinpath(*parts)
-
-
-def _take_in(arrived: Path, stored: Path, sha256: str) -> None:
-    """Move a transfer into the store if it is whole; a damaged one is dropped, so still missing."""
-    if sha256_of(arrived) != sha256:
-        arrived.unlink()
-        return
-    with arrived.open("rb") as written:
-        os.fsync(written.fileno())  # a power cut must not leave a name without its content
-    arrived.chmod(0o444)
-    os.utime(str(arrived), ns=(stamp_ns(sha256), stamp_ns(sha256)))
-    arrived.replace(stored)
-
-
-def _link_tree(root: Path, tree: str, entries: List[Any]) -> None:
-    if not SHA256.match(tree):
-        raise ValueError("not a name of a tree: " + repr(tree))
-    final = root / "trees" / tree
-    if all(is_intact(_inside(final, rel), file[0], file[2]) for rel, file in entries):
-        return
-    built = Path(tempfile.mkdtemp(dir=str(root / "incoming")))
-    for rel, (sha256, suffix, _) in entries:
-        target = _inside(built, rel)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        stored = _stored(root, sha256, suffix)
-        try:
-            os.link(str(stored), str(target))
-        except OSError:  # a file system without hard links
-            shutil.copy2(str(stored), str(target))
-    if final.is_dir():
-        shutil.rmtree(str(final), ignore_errors=True)
-    try:
-        built.rename(final)
-    except OSError:  # another host was faster, with the same tree
-        shutil.rmtree(str(built))
+def check_lease(request: Request) -> None:
+    """Raise ``LeaseError`` if the request was made under a lease that is no more."""
+    held = request.get("lease")
+    if held:
+        LeaseFile(open_root(request["root"])).check(held["id"], held["generation"])
 
 
 # --- replays -------------------------------------------------------------------------------------
@@ -223,8 +166,14 @@ def _link_tree(root: Path, tree: str, entries: List[Any]) -> None:
 class Guard(threading.Thread):
     """Ends a process group when its time is up, or when the host has gone or fallen silent."""
 
-    def __init__(self, child: "subprocess.Popen[bytes]", timeout_s: float) -> None:
+    def __init__(
+        self,
+        child: "subprocess.Popen[bytes]",
+        timeout_s: float,
+        look: Callable[[], str],
+    ) -> None:
         super().__init__(daemon=True)
+        self._look = look
         self.reason = ""
         self.acknowledged = threading.Event()
         self._child = child
@@ -236,9 +185,12 @@ class Guard(threading.Thread):
         """Listen to the host until it goes, acknowledges, or must be given up."""
         heard = time.monotonic()
         while True:
-            limit = heard + HOST_SILENCE_S
+            limit = min(heard + HOST_SILENCE_S, time.monotonic() + LOOK_S)
             if not self._exited.is_set():
                 limit = min(limit, self._deadline)
+                trouble = self._look()
+                if trouble:
+                    self._end(trouble)
             if select.select([0], [], [], max(0.0, limit - time.monotonic()))[0]:
                 data = os.read(0, 4096)
                 heard = time.monotonic()
@@ -291,19 +243,24 @@ def replay(request: Request) -> Answer:
     Request: root, job, python_path, module, timeout_s. A job folder whose records were not
     fetched stays for a day.
     """
-    root = _open_root(request["root"])
+    root = open_root(request["root"])
     folder = Path(tempfile.mkdtemp(dir=str(root / "jobs")))
     out_dir = folder / "out"
     out_dir.mkdir()
     job_path = folder / "job.json"
-    job_path.write_text(json.dumps(dict(request["job"], out_dir=str(out_dir))))
+    job = dict(request["job"], out_dir=str(out_dir))
+    lease, held = LeaseFile(root), request.get("lease")
+    if held:
+        job["lease"] = {"file": str(lease.path), "generation": held["generation"]}
+    job_path.write_text(json.dumps(job))
     timeout_s = float(request["timeout_s"])
     command = [sys.executable, "-m", request["module"], str(job_path)]
     outer = shutil.which("timeout")
     if outer:  # in case this very process is killed: then nobody else would end the replay
         command = [outer, "-k", str(KILL_GRACE_S), str(timeout_s + KILL_GRACE_S), *command]
-    search = [request["python_path"], os.environ.get("PYTHONPATH")]
+    search = [*request["python_path"].split(os.pathsep), os.environ.get("PYTHONPATH")]
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in search if path))
+    sampler = Sampler()
     child = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -311,10 +268,21 @@ def replay(request: Request) -> Answer:
         env=environment,
         start_new_session=True,
     )
-    guard = Guard(child, timeout_s)
+
+    def look() -> str:
+        sampler.sample()
+        try:
+            if held:
+                lease.check(held["id"], held["generation"])
+        except LeaseError as lost:
+            return str(lost)
+        return ""
+
+    guard = Guard(child, timeout_s, look)
     guard.start()
     status = guard.wait_child()
-    reply({"agent": "ended", "status": status, "reason": guard.reason, "out_dir": str(out_dir)})
+    ended = {"agent": "ended", "status": status, "reason": guard.reason, "out_dir": str(out_dir)}
+    reply(dict(ended, lease_lost=bool(guard.reason and look()), health=sampler.summary()))
     if guard.wait_acknowledged():
         shutil.rmtree(str(folder))
     return {}
@@ -327,6 +295,11 @@ OPERATIONS: Dict[str, Callable[[Request], Answer]] = {
     "sync": sync,
     "discard": discard,
     "replay": replay,
+    "hold": hold,
+    "lease": lease_state,
+    "packages": packages,
+    "environment": environment,
+    "checks": checks,
 }
 
 
@@ -346,19 +319,25 @@ def _interrupted(number: int, _frame: Optional[object]) -> None:
     sys.exit(128 + number)
 
 
+def _beat() -> None:
+    while True:
+        time.sleep(BEAT_S)
+        reply({"agent": "beat"})
+
+
 def main() -> None:
     """Answer one request, of as many bytes as the second argument says."""
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, _interrupted)
     request = json.loads(_read_exactly(int(sys.argv[2])).decode())
+    threading.Thread(target=_beat, daemon=True).start()
     try:
+        check_lease(request)
         answer = OPERATIONS[request["op"]](request)
+    except LeaseError as lost:
+        answer = {"error": str(lost), "kind": "lease"}
     except OSError as error:
         answer = {"error": f"{error.strerror} ({error.filename})"}
-    except ValueError as error:
+    except (ValueError, subprocess.SubprocessError) as error:
         answer = {"error": str(error)}
     reply(dict(answer, agent="done"))
-
-
-if __name__ == "__main__":
-    main()

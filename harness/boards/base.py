@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 import rppg_core
+from harness.boards.settings import BoardSettings
 
 PACKAGE_ROOT = Path(rppg_core.__file__).parent
 """The folder whose ``replay`` module a board runs."""
@@ -48,6 +49,7 @@ class Board(ABC):
     """
 
     kind: str
+    settings: BoardSettings = BoardSettings()
 
     def __init__(self, name: str, *, threads: int = 1, runtime: str = "auto") -> None:
         self.name = name
@@ -57,6 +59,14 @@ class Board(ABC):
     @abstractmethod
     def connect(self) -> None:
         """Make the board ready for the other methods; a second call does nothing."""
+
+    def acquire(self, wait_s: float, on_wait: Callable[[str], None]) -> None:
+        """Wait, at most ``wait_s``, until the board is ours alone; ``close`` gives it back.
+
+        ``on_wait`` gets a line when the place in the queue changes. Raises ``BoardError`` of kind
+        "busy" when it takes longer. A board that nobody else can use needs none of this.
+        """
+        return
 
     @abstractmethod
     def facts(self) -> dict[str, Any]:
@@ -69,6 +79,18 @@ class Board(ABC):
     @abstractmethod
     def put(self, paths: Iterable[Path]) -> PutReport:
         """Make files, or folders of images, readable on the board; send only what it lacks."""
+
+    def send_ahead(self, paths: Iterable[Path]) -> None:
+        """Begin to send what the next ``put`` will ask for, while a replay runs.
+
+        It takes the board's time and disk, so never while that replay's times matter. What the
+        replay uses stays; where there is no room for both, nothing is sent.
+        """
+        return
+
+    def settle(self) -> int:
+        """Wait for what is sent ahead; return its bytes (at least 1 if that is not known)."""
+        return 0
 
     @abstractmethod
     def replay(

@@ -6,7 +6,6 @@ import errno
 import hashlib
 import json
 import re
-import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,13 +13,12 @@ from typing import Any
 
 from harness.boards.base import PutReport
 from harness.boards.digests import Digests
-from harness.boards.errors import BoardError
+from harness.boards.errors import BoardError, Kind
+from harness.boards.onboard.cache import BLOCK_BYTES
 from rppg_core.errors import UserError
 
 LEFT_OUT = ("lightening", "__pycache__")
 """Folders of the pipeline's package that a board has no use for."""
-BLOCK_BYTES = 4096
-"""A file takes up whole blocks."""
 RESERVE_BYTES = 16 * 2**20
 """Space that must be left for records and compiled Python."""
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,16}")
@@ -28,8 +26,11 @@ _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,16}")
 
 Ask = Callable[[dict[str, Any], str], dict[str, Any]]
 """Sends a request to the agent, with what is being done; raises ``BoardError``."""
-Send = Callable[[Path, str], int]
-"""Copies a file to a path on the board, returns its bytes; ``OSError`` if the board refuses."""
+Send = Callable[[Path, str, int], int]
+"""Copies a file to a path on the board, from an offset on; returns the bytes sent.
+
+``OSError`` if the board refuses.
+"""
 
 
 @dataclass
@@ -40,6 +41,11 @@ class _Wanted:
     sources: list[Path] = field(default_factory=list)
     trees: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
     _index: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    @property
+    def names(self) -> set[str]:
+        """Return what these files and trees are called on the board."""
+        return {sha256 + suffix for sha256, suffix, _ in self.files} | set(self.trees)
 
     def add(self, path: Path, digests: Digests) -> int:
         try:
@@ -71,9 +77,17 @@ class Store:
         self._board = board
         self._workdir = workdir
         self._digests = digests
+        self._package: set[str] = set()
+        self._in_use: set[str] = set()
+        self.budget_bytes = 0
+        """Most that the work folder may take up; 0 for as much as there is."""
 
-    def put(self, paths: Iterable[Path]) -> PutReport:
-        """Put files and folders of images; a folder keeps its file names, a file does not."""
+    def put(self, paths: Iterable[Path], *, ahead: bool = False) -> PutReport:
+        """Put files and folders of images; a folder keeps its file names, a file does not.
+
+        What was put before may go to make room. ``ahead`` is for files that are wanted next: those
+        of the last put stay then.
+        """
         wanted = _Wanted()
         places: dict[Path, tuple[str, str]] = {}
         for path in paths:
@@ -82,6 +96,8 @@ class Store:
             else:
                 sha256, suffix, _ = wanted.files[wanted.add(path, self._digests)]
                 places[path] = ("store", sha256 + suffix)
+        if not ahead:
+            self._in_use = wanted.names
         return self._transfer(wanted, places, "sending files")
 
     def put_package(self, package: Path) -> PutReport:
@@ -95,19 +111,24 @@ class Store:
         if not members:
             raise UserError(f"{package}: no such package to deploy")
         tree = wanted.add_tree(members, self._digests)
+        self._package = wanted.names
         return self._transfer(wanted, {package: ("trees", tree)}, "deploying the pipeline")
 
     def _transfer(
         self, wanted: _Wanted, places: Mapping[Path, tuple[str, str]], doing: str
     ) -> PutReport:
         self._digests.save()
-        answer = self._sync(wanted, {}, doing)
+        answer = self._sync(wanted, [], doing)
         missing: list[int] = answer["missing"]
         sent_bytes = 0
         if missing:
             self._check_space(wanted, answer, doing)
-            arrived, sent_bytes = self._send(wanted, answer, doing)
-            answer = self._sync(wanted, arrived, doing)
+            sent_bytes = self._send(wanted, answer, doing)
+            resumed = any(answer["begun"])
+            answer = self._sync(wanted, missing, doing)
+            if answer["missing"] and resumed:  # then what was there was no good
+                sent_bytes += self._send(wanted, answer, doing)
+                answer = self._sync(wanted, answer["missing"], doing)
             if answer["missing"]:
                 damaged = wanted.sources[answer["missing"][0]]
                 raise self._failed(
@@ -122,41 +143,42 @@ class Store:
             sent_bytes=sent_bytes,
         )
 
-    def _sync(self, wanted: _Wanted, arrived: Mapping[str, int], doing: str) -> dict[str, Any]:
+    def _sync(self, wanted: _Wanted, arrived: Iterable[int], doing: str) -> dict[str, Any]:
+        names = [wanted.files[index][:2] for index in arrived]
         request = {
             "op": "sync",
             "root": self._workdir,
-            "arrived": [[name, *wanted.files[index][:2]] for name, index in arrived.items()],
+            "arrived": [["".join(name), *name] for name in names],
             "files": wanted.files,
             "trees": wanted.trees,
+            "keep": sorted(self._package | self._in_use),
+            "budget_bytes": self.budget_bytes,
+            "reserve_bytes": RESERVE_BYTES,
         }
         return self._ask(request, doing)
 
-    def _send(
-        self, wanted: _Wanted, plan: Mapping[str, Any], doing: str
-    ) -> tuple[dict[str, int], int]:
-        """Send what is missing; on any failure nothing half-sent stays on the board."""
-        transfer = uuid.uuid4().hex
-        arrived: dict[str, int] = {}
+    def _send(self, wanted: _Wanted, plan: Mapping[str, Any], doing: str) -> int:
+        """Send what is missing, going on where it broke off; return the bytes that were sent.
+
+        A transfer that a broken link ends stays, to be gone on with; one that the board refuses
+        goes.
+        """
         sent_bytes = 0
-        try:
-            for index in plan["missing"]:
-                name = f"{transfer}-{index}"
-                arrived[name] = index
+        for index, begun in zip(plan["missing"], plan["begun"], strict=True):
+            name = "".join(wanted.files[index][:2])
+            try:
                 sent_bytes += self._send_file(
-                    wanted.sources[index], f"{plan['root']}/incoming/{name}"
+                    wanted.sources[index], f"{plan['root']}/incoming/{name}", begun
                 )
-        except KeyboardInterrupt:
-            self._discard(arrived, doing)
-            raise
-        except OSError as error:
-            self._discard(arrived, doing)
-            # SFTP has no code for a full disk, so the board is asked.
-            self._check_space(wanted, self._sync(wanted, {}, doing), doing, refused=error)
-            raise self._failed(
-                f"the board refused {wanted.sources[index]} ({error})", doing, retryable=False
-            ) from error
-        return arrived, sent_bytes
+            except OSError as error:
+                missing = [wanted.files[one][:2] for one in plan["missing"]]
+                self._discard(map("".join, missing), doing)
+                # SFTP has no code for a full disk, so the board is asked.
+                self._check_space(wanted, self._sync(wanted, [], doing), doing, refused=error)
+                raise self._failed(
+                    f"the board refused {wanted.sources[index]} ({error})", doing, retryable=False
+                ) from error
+        return sent_bytes
 
     def _discard(self, arrived: Iterable[str], doing: str) -> None:
         request = {"op": "discard", "root": self._workdir, "names": list(arrived)}
@@ -170,8 +192,14 @@ class Store:
         refused: OSError | None = None,
     ) -> None:
         missing = [wanted.files[index][2] for index in plan["missing"]]
-        needed = sum(size + BLOCK_BYTES for size in missing) + RESERVE_BYTES
+        begun = sum(plan["begun"])
+        needed = sum(size + BLOCK_BYTES for size in missing) - begun + RESERVE_BYTES
         full = refused is not None and refused.errno in (errno.ENOSPC, errno.EDQUOT)
+        if self.budget_bytes and plan["free_bytes"] >= needed and plan["short_bytes"]:
+            raise UserError(
+                f"{self._board}: {_megabytes(needed)} needed at once, and its disk budget of "
+                f"{_megabytes(self.budget_bytes)} has no room for it; raise 'disk_budget'"
+            )
         if full or plan["free_bytes"] < needed:
             raise self._failed(
                 f"no space in {plan['root']}: {_megabytes(needed)} needed, "
@@ -180,10 +208,21 @@ class Store:
                 retryable=False,
                 hint=f"free some there (all of {plan['root']}/store can be deleted), "
                 "or set 'workdir' of this board to a larger disk",
+                kind="out of disk",
             )
 
-    def _failed(self, message: str, doing: str, *, retryable: bool, hint: str = "") -> BoardError:
-        return BoardError(message, board=self._board, doing=doing, retryable=retryable, hint=hint)
+    def _failed(
+        self,
+        message: str,
+        doing: str,
+        *,
+        retryable: bool,
+        hint: str = "",
+        kind: Kind = "other",
+    ) -> BoardError:
+        return BoardError(
+            message, board=self._board, doing=doing, retryable=retryable, hint=hint, kind=kind
+        )
 
 
 def _images(folder: Path) -> dict[str, Path]:

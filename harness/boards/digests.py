@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness.boards.agent import sha256_of
+from harness.boards.onboard.store import sha256_of
 
 SETTLED_NS = 2 * 10**9
 """A file touched less than this ago may be written again without its time changing."""

@@ -191,7 +191,7 @@ class LoopbackBoard(RemoteBoard):
         super().__init__(
             name,
             python=python or sys.executable,
-            workdir=workdir or str(user_cache() / "loopback"),
+            workdir=workdir or str(user_cache() / "boards" / name),
             threads=threads,
             runtime=runtime,
             package_root=package_root,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import posixpath
+import re
+import signal
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,8 +14,13 @@ from harness.boards.errors import BoardError
 from harness.boards.wire import AgentCall, Deadline, Wire, last_line, parse_object
 
 FINISHED = (0, 1, 2)
-"""Exit statuses of the replay program: all ok, some failed, job unusable."""
+"""Exit statuses of the replay program: all ok, some failed, job unusable; see ``rppg_core``."""
 UNUSABLE = 2
+LEASE_LOST = 3
+NO_ROOM = 4
+SIGNALS = {number.value for number in signal.Signals}
+EDGE_TPU_TROUBLE = re.compile(r"HIB Error|apex|DeadlineExceeded|[Ee]dge ?TPU.*(timed out|hung)")
+"""What libedgetpu writes when the chip has stopped (its "host interface block" errors)."""
 KILLED = 128 + 9
 ANSWER_S = 30.0
 """Time for the steps around a replay: starting it, ending it, fetching one record."""
@@ -51,6 +58,8 @@ def run_replay(
         # The agent enforces the time limit; the host's own only catches a board that hangs.
         ended = call.answer("ended", Deadline(request["timeout_s"] + 2 * ANSWER_S))
         records = _fetch_records(call, job, written, ended["out_dir"], fetch)
+        for record in records.values():
+            record["health"] = ended["health"]
         call.acknowledge(Deadline(ANSWER_S))
         call.answer("done", Deadline(ANSWER_S))
     finally:
@@ -94,20 +103,58 @@ def _fetch_records(
 
 def _explain(call: AgentCall, ended: Mapping[str, Any], timeout_s: float) -> BoardError:
     """Return why a replay that ended is not a result."""
-    status = ended["status"]
     said = last_line(call.stderr_tail)
-    if ended["reason"] == agent.TIME_IS_UP:
+    reason = ended["reason"]
+    if ended["lease_lost"] or ended["status"] == LEASE_LOST:
+        return call.failed(reason or said, retryable=False, hint="start again", kind="lease")
+    if ended["status"] == NO_ROOM:
+        return call.failed(
+            said.removeprefix("replay: "),
+            retryable=False,
+            hint="make room there, or set a 'disk_budget'",
+            kind="out of disk",
+        )
+    if EDGE_TPU_TROUBLE.search(call.stderr_tail):
+        return call.failed(
+            f"the Edge TPU no longer answers ({said})",
+            retryable=False,
+            hint="switch the board off and on; a warm restart may not be enough",
+            kind="edge tpu",
+        )
+    if reason == agent.TIME_IS_UP:
         return call.failed(
             f"the replay did not end within {timeout_s:g} s and was stopped", retryable=False
         )
-    if ended["reason"]:
-        return call.failed(f"the board stopped the replay: {ended['reason']}", retryable=True)
+    if reason:
+        return call.failed(f"the board stopped the replay: {reason}", retryable=True)
+    return _explain_status(call, ended, said)
+
+
+def _explain_status(call: AgentCall, ended: Mapping[str, Any], said: str) -> BoardError:
+    """Return what an exit status means that no replay should have."""
+    status = ended["status"]
     if status in FINISHED:
         return call.failed(f"the replay ended without all of its records ({said})", retryable=False)
+    if status == KILLED and ended["health"]["oom_kills"]:
+        return call.failed(
+            "the board ran out of memory and killed the replay",
+            retryable=True,
+            hint="end what else runs there, or take a smaller video",
+            kind="out of memory",
+        )
     if status == KILLED:
         return call.failed(
-            "the replay was killed (signal 9)", retryable=True, hint="is the board out of memory?"
+            "the replay was killed (signal 9)",
+            retryable=True,
+            hint="is the board out of memory?",
+            kind="crashed",
         )
     if status > 128:
-        return call.failed(f"the replay crashed (signal {status - 128}; {said})", retryable=True)
+        name = signal.Signals(status - 128).name if status - 128 in SIGNALS else "a signal"
+        return call.failed(
+            f"the replay crashed (signal {status - 128}, {name}; {said})",
+            retryable=True,
+            hint="was the model made for this runtime?",
+            kind="crashed",
+        )
     return call.failed(f"the replay ended with status {status} ({said})", retryable=False)

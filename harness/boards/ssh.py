@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import uuid
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +16,17 @@ from harness.boards.base import PACKAGE_ROOT, Board, EventHandler, PutReport, Re
 from harness.boards.deploy import Store
 from harness.boards.digests import Digests
 from harness.boards.errors import BoardError
+from harness.boards.lease import Lease, OnWait, whoami
+from harness.boards.provision import MINIMUM, provide
 from harness.boards.replaying import ANSWER_S, run_replay
 from harness.boards.ssh_link import SshLink, SshTarget
 from harness.boards.wire import AgentCall, Deadline, Wire, agent_arguments
+from rppg_core.errors import UserError
+from rppg_core.runtime import RUNTIMES
 
 DEFAULT_WORKDIR = "~/.cache/rppg-bench"
+ANY_BYTES = 1
+"""How much was sent is not known, but something may have been."""
 VERIFY_S = 3600.0
 """Time the board has to hash what it was sent: 1.5 GB takes some 30 s on a Cortex-A53."""
 
@@ -40,6 +50,10 @@ class RemoteBoard(Board):
         self._package_root = package_root
         self._python_path: str | None = None
         self._open: SshLink | None = None
+        self._lease: Lease | None = None
+        self._ahead: Future[PutReport] | None = None
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix=f"send to {name}")
+        self._me = uuid.uuid4().hex
         self._store = Store(
             board=name,
             workdir=workdir,
@@ -71,6 +85,28 @@ class RemoteBoard(Board):
             raise
         self._open = link
 
+    def acquire(self, wait_s: float, on_wait: OnWait) -> None:
+        """Wait for the board's lease and hold it until the board is closed."""
+        if self._lease is None:
+            self._lease = Lease.acquire(
+                self._open_wire,
+                board=self.name,
+                workdir=self._workdir,
+                me=self._me,
+                wait_s=wait_s,
+                on_wait=on_wait,
+            )
+
+    def lease_state(self, take_away: bool = False) -> dict[str, Any]:
+        """Return who holds the lease and who waits for it; see ``onboard.lease``."""
+        request = {
+            "op": "lease",
+            "root": self._workdir,
+            "who": whoami(),
+            "take_away": take_away,
+        }
+        return self._ask(request, "asking for its lease")["lease"]  # type: ignore[no-any-return]
+
     def facts(self) -> dict[str, Any]:
         """Return what identifies the board."""
         answer = self._ask({"op": "facts"}, "asking for its facts")
@@ -78,13 +114,59 @@ class RemoteBoard(Board):
 
     def deploy(self) -> PutReport:
         """Put the pipeline's package on the board."""
+        self.settle()
+        self._store.budget_bytes = self.settings.disk_budget_bytes or 0
         report = self._store.put_package(self._package_root)
-        self._python_path = report.board_paths[self._package_root]
-        return report
+        folders = [report.board_paths[self._package_root]]
+        sent: list[PutReport] = []
+        provided = provide(
+            self._ask,
+            lambda wheels: sent.append(self._store.put(wheels)),
+            board=self.name,
+            workdir=self._workdir,
+            runtime=self.runtime,
+            budget_bytes=self._store.budget_bytes,
+        )
+        self._python_path = os.pathsep.join([*folders, provided] if provided else folders)
+        return replace(
+            report,
+            sent_files=report.sent_files + sum(one.sent_files for one in sent),
+            sent_bytes=report.sent_bytes + sum(one.sent_bytes for one in sent),
+        )
+
+    def checks(self) -> dict[str, Any]:
+        """Return how the board is, at rest; see ``onboard.checks`` and ``onboard.packages``."""
+        doing = "looking at it"
+        names = [*MINIMUM, *RUNTIMES]
+        return {
+            **self._ask({"op": "checks", "root": self._workdir}, doing),
+            **self._ask({"op": "packages", "names": names}, doing),
+        }
+
+    def shell_command(self) -> list[str]:
+        """Return the ``ssh`` command that gives a person a shell there."""
+        return self._link.shell_command()
 
     def put(self, paths: Iterable[Path]) -> PutReport:
         """Put files and folders of images on the board."""
+        self.settle()
+        self._store.budget_bytes = self.settings.disk_budget_bytes or 0
         return self._store.put(paths)
+
+    def send_ahead(self, paths: Iterable[Path]) -> None:
+        """Begin to send, while other methods go on, what the next ``put`` will ask for."""
+        self.settle()
+        self._ahead = self._worker.submit(self._store.put, list(paths), ahead=True)
+
+    def settle(self) -> int:
+        """Wait for what is sent ahead; see ``Board.settle``."""
+        if self._ahead is None:
+            return 0
+        ahead, self._ahead = self._ahead, None
+        try:
+            return ahead.result().sent_bytes
+        except (BoardError, UserError):
+            return ANY_BYTES  # the put that follows meets the same, and says it
 
     def replay(
         self, job: Mapping[str, Any], on_event: EventHandler, timeout_s: float
@@ -99,16 +181,30 @@ class RemoteBoard(Board):
             "python_path": self._python_path,
             "module": f"{self._package_root.name}.replay",
             "timeout_s": timeout_s,
+            **self._under_lease(),
         }
         return run_replay(self._open_wire, self._link.fetch, request, on_event, self.name)
 
     def close(self) -> None:
-        """Close the connection."""
+        """Give back the lease and close the connection."""
+        if self._lease is not None:
+            self._lease.release()
+            self._lease = None
         if self._open is not None:
-            self._open.close()
+            self._open.close()  # which also ends what is sent ahead
             self._open = None
+        self.settle()
+
+    def _under_lease(self) -> dict[str, Any]:
+        """Return what a request carries for the board to see that the lease is still ours."""
+        if self._lease is None:
+            return {}
+        self._lease.check()
+        return {"lease": self._lease.token}
 
     def _ask(self, request: dict[str, Any], doing: str) -> dict[str, Any]:
+        if "root" in request:  # else it changes nothing on the board
+            request = {**request, **self._under_lease()}
         call = AgentCall(self._open_wire(request, doing), board=self.name, doing=doing)
         try:
             call.send(request, Deadline(ANSWER_S))
@@ -117,8 +213,8 @@ class RemoteBoard(Board):
         finally:
             call.close()
 
-    def _send(self, path: Path, board_path: str) -> int:
-        return self._link.send(path, board_path)
+    def _send(self, path: Path, board_path: str, offset: int = 0) -> int:
+        return self._link.send(path, board_path, offset)
 
     def _open_wire(self, request: dict[str, Any], doing: str = "replaying") -> Wire:
         python = shlex.quote(self._python)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import select
 import shlex
 import socket
 import stat
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import fabric
 import paramiko
@@ -23,7 +24,8 @@ from paramiko.ssh_exception import (
 )
 
 from harness.boards.errors import BoardError
-from harness.boards.wire import Deadline, Wire, WireLostError
+from harness.boards.ssh_wire import SshWire
+from harness.boards.wire import Wire
 from rppg_core.errors import UserError
 
 SSH_PORT = 22
@@ -32,7 +34,7 @@ LINK_DEAD_S = 25.0
 """A link that does not acknowledge what was sent for so long is given up."""
 STALL_S = 30.0
 """Longest wait for one step of a file transfer, or for a channel to open."""
-READ_BYTES = 1 << 16
+SEND_BYTES = 1 << 18
 
 # paramiko's thread logs tracebacks of errors that are raised here too, in one line.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
@@ -48,13 +50,14 @@ class SshTarget:
     key: Path | None = None
     known_hosts: Path = Path("~/.ssh/known_hosts")
     connect_timeout_s: float = 10.0
+    proxy_command: str | None = None
 
 
 class SshLink:
     """One connection; all its errors say which board and what was being done.
 
-    ``~/.ssh/config`` is not read, and with a key given neither an agent nor other keys are used:
-    what the inventory says is all there is.
+    ``~/.ssh/config`` is not read here (see ``ssh_config``), and with a key given neither an agent
+    nor other keys are used: what the target says is all there is.
     """
 
     def __init__(self, board: str, target: SshTarget) -> None:
@@ -66,7 +69,10 @@ class SshLink:
         self._key = target.key.expanduser() if target.key else None
         self._known_hosts = target.known_hosts.expanduser()
         self._connect_timeout_s = target.connect_timeout_s
+        self._proxy_command = target.proxy_command
         self._connection: fabric.Connection | None = None
+        self._upload: Any = None
+        self._sending = threading.Lock()
 
     @property
     def is_open(self) -> bool:
@@ -110,10 +116,21 @@ class SshLink:
 
     def close(self) -> None:
         """Close the connection, if there is one; never raises."""
+        self._upload = None
         if self._connection is not None:
             with contextlib.suppress(OSError, EOFError, SSHException):
                 self._connection.close()
             self._connection = None
+
+    def shell_command(self) -> list[str]:
+        """Return the ``ssh`` command that opens a shell with the same keys and checks."""
+        command = ["ssh", "-p", str(self._port), "-o", "StrictHostKeyChecking=yes"]
+        command += ["-o", f"UserKnownHostsFile={_option(self._known_hosts)}"]
+        if self._key:
+            command += ["-i", str(self._key), "-o", "IdentitiesOnly=yes"]
+        if self._proxy_command:
+            command += ["-o", f"ProxyCommand={self._proxy_command}"]
+        return [*command, "-l", self._user, "--", self._host]
 
     def start(self, command: str, doing: str) -> Wire:
         """Start a command of the board's shell."""
@@ -123,11 +140,26 @@ class SshLink:
             channel.exec_command(command)
         return SshWire(channel)
 
-    def send(self, path: Path, board_path: str) -> int:
-        """Copy a file to the board and return its bytes; ``OSError`` if the board refuses it."""
-        with path.open("rb") as source, self._using("sending files") as connection:
-            connection.sftp().get_channel().settimeout(STALL_S)
-            return int(connection.sftp().putfo(source, board_path).st_size or 0)
+    def send(self, path: Path, board_path: str, offset: int = 0) -> int:
+        """Copy a file to the board, from ``offset`` on; return the bytes that were sent.
+
+        ``OSError`` if the board refuses it. Its channel is its own: this may run beside ``fetch``.
+        """
+        with (
+            self._sending,  # an SFTP channel is one thread's at a time
+            path.open("rb") as source,
+            self._using("sending files") as connection,
+        ):
+            if self._upload is None:
+                self._upload = paramiko.SFTPClient.from_transport(connection.transport)
+                self._upload.get_channel().settimeout(STALL_S)
+            source.seek(offset)
+            with self._upload.open(board_path, "r+b" if offset else "wb") as target:
+                target.set_pipelined(True)
+                target.seek(offset)
+                while chunk := source.read(SEND_BYTES):
+                    target.write(chunk)
+            return int(self._upload.stat(board_path).st_size or 0) - offset
 
     def fetch(self, board_path: str) -> bytes:
         """Return the content of a file; ``OSError`` if there is none."""
@@ -160,10 +192,27 @@ class SshLink:
         return self._failed(f"the connection to {self.address} was lost ({reason})", doing)
 
     def _failed(self, message: str, doing: str, hint: str = "") -> BoardError:
-        return BoardError(message, board=self._board, doing=doing, retryable=True, hint=hint)
+        return BoardError(
+            message,
+            board=self._board,
+            doing=doing,
+            retryable=True,
+            hint=hint,
+            kind="unreachable",
+        )
 
-    def _open_socket(self) -> socket.socket:
+    def _open_proxy(self, command: str) -> Any:
+        try:
+            return paramiko.ProxyCommand(command)
+        except OSError as error:
+            raise UserError(
+                f"{self._board}: the ProxyCommand of ~/.ssh/config cannot be started ({error})"
+            ) from error
+
+    def _open_socket(self) -> Any:
         """Connect by TCP, so that a name, a refusal and silence are told apart."""
+        if self._proxy_command:
+            return self._open_proxy(self._proxy_command)
         hint = "is it powered and on the network?"
         try:
             opened = socket.create_connection((self._host, self._port), self._connect_timeout_s)
@@ -241,6 +290,11 @@ class SshLink:
         return self._failed(f"no SSH session with {self.address} ({text})", "connecting")
 
 
+def _option(path: Path) -> str:
+    """Return a path as ssh's options take it: one word, no percent sign left to be expanded."""
+    return '"' + str(path).replace("%", "%%") + '"'
+
+
 class _UnknownHostKeyError(SSHException):  # type: ignore[misc]
     pass
 
@@ -250,48 +304,3 @@ class _Refuse(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]
 
     def missing_host_key(self, client: object, hostname: str, key: paramiko.PKey) -> None:
         raise _UnknownHostKeyError(f"{key.get_name()} {key.fingerprint}")
-
-
-class SshWire(Wire):
-    """A process at the other end of an SSH channel."""
-
-    def __init__(self, channel: paramiko.Channel) -> None:
-        self._channel = channel
-
-    def send(self, data: bytes, deadline: Deadline) -> None:
-        """Write to the process."""
-        self._channel.settimeout(deadline.left_s)
-        try:
-            self._channel.sendall(data)
-        except TimeoutError as error:
-            raise WireLostError(f"nothing was taken for {deadline.limit_s:.0f} s") from error
-        except OSError:
-            pass  # closed; receive and status say how
-
-    def receive(self, wait_s: float) -> tuple[bytes, bytes] | None:
-        """Read what the process wrote."""
-        channel = self._channel
-        ended = channel.eof_received or channel.closed  # asked first: nothing comes after it
-        if not (channel.recv_ready() or channel.recv_stderr_ready()):
-            if ended:
-                return None
-            select.select([channel], [], [], wait_s)
-        stdout = channel.recv(READ_BYTES) if channel.recv_ready() else b""
-        stderr = channel.recv_stderr(READ_BYTES) if channel.recv_stderr_ready() else b""
-        return stdout, stderr
-
-    def status(self, deadline: Deadline) -> int | None:
-        """Wait for the exit status; -1 if the channel died without one."""
-        if not self._channel.status_event.wait(deadline.left_s):
-            return None
-        return int(self._channel.recv_exit_status())
-
-    def close(self, wait_s: float) -> None:
-        """Close the process's input, on which the agent ends all it started, and wait for it."""
-        with contextlib.suppress(OSError, EOFError, SSHException):
-            self._channel.shutdown_write()
-            deadline = Deadline(wait_s)
-            while deadline.left_s and self.receive(min(1.0, deadline.left_s)) is not None:
-                pass  # an output that nobody reads would keep the process from ending
-            self.status(deadline)
-        self._channel.close()

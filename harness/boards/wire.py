@@ -9,13 +9,34 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from harness.boards import agent
-from harness.boards.errors import BoardError
+from harness.boards import agent, onboard
+from harness.boards.errors import BoardError, Kind
 from rppg_core.errors import UserError
 
-AGENT_SOURCE = Path(agent.__file__).read_bytes()
+ONBOARD = ("lease", "cache", "store", "health", "packages", "checks")
+"""Modules sent with the agent, each after those it imports."""
+
+
+def _agent_source() -> bytes:
+    """Return one program that holds the agent and its modules under their own names."""
+    folder = Path(onboard.__file__).parent
+    files = [(f"{onboard.__name__}.{name}", folder / f"{name}.py") for name in ONBOARD]
+    files.append((agent.__name__, Path(agent.__file__)))
+    texts = [(name, path.read_text(encoding="utf-8")) for name, path in files]
+    return f"""\
+import sys, types
+for name, text in {texts!a}:
+    module = sys.modules[name] = types.ModuleType(name)
+    exec(compile(text, name, "exec"), module.__dict__)
+module.main()
+""".encode("ascii")
+
+
+AGENT_SOURCE = _agent_source()
 TAIL_CHARS = 4000
 """How much of a board's diagnostics is kept; enough for a traceback."""
+BOARD_SILENCE_S = 25.0
+"""A board that says nothing for so long is gone; its agent writes a line every few seconds."""
 BEAT_S = 5.0
 """How often the host tells the board that it is alive; well below ``agent.HOST_SILENCE_S``."""
 STOP_S = agent.KILL_GRACE_S + 5.0
@@ -95,6 +116,7 @@ class AgentCall:
         self._unfinished = b""
         self._answers: list[dict[str, Any]] = []
         self._sent_at = time.monotonic()
+        self._heard_at = time.monotonic()
         self._closed = False
         self.stderr_tail = ""
 
@@ -116,17 +138,33 @@ class AgentCall:
         while True:
             for answer in self._answers:
                 if "error" in answer:
-                    raise self.failed(answer["error"], retryable=False)
+                    raise self.failed(answer["error"], retryable=False, kind=answer.get("kind"))
                 if answer["agent"] == kind:
                     return answer
             if not deadline.left_s:
                 raise self.failed(f"no answer within {deadline.limit_s:.0f} s", retryable=True)
             self._exchange(deadline)
 
-    def failed(self, message: str, *, retryable: bool, hint: str = "") -> BoardError:
+    def poll(self, wait_s: float) -> list[dict[str, Any]]:
+        """Return the answers that come within ``wait_s``, and tell the agent the host is alive."""
+        self._exchange(Deadline(wait_s))
+        came, self._answers = self._answers, []
+        for answer in came:
+            if "error" in answer:
+                raise self.failed(answer["error"], retryable=False, kind=answer.get("kind"))
+        return came
+
+    def failed(
+        self, message: str, *, retryable: bool, hint: str = "", kind: Kind | None = None
+    ) -> BoardError:
         """Return the error that says what the board was doing."""
         return BoardError(
-            message, board=self._board, doing=self._doing, retryable=retryable, hint=hint
+            message,
+            board=self._board,
+            doing=self._doing,
+            retryable=retryable,
+            hint=hint,
+            kind=kind or "other",
         )
 
     def close(self) -> None:
@@ -139,11 +177,16 @@ class AgentCall:
         """Add to the diagnostics."""
         self.stderr_tail = (self.stderr_tail + text)[-TAIL_CHARS:]
 
+    def _lost(self, how: str, hint: str = "") -> BoardError:
+        return self.failed(
+            f"the connection was lost ({how})", retryable=True, hint=hint, kind="unreachable"
+        )
+
     def _send(self, data: bytes, deadline: Deadline) -> None:
         try:
             self._wire.send(data, deadline)
         except WireLostError as error:
-            raise self.failed(f"the connection was lost ({error})", retryable=True) from error
+            raise self._lost(str(error)) from error
         self._sent_at = time.monotonic()
 
     def _exchange(self, deadline: Deadline) -> None:
@@ -152,11 +195,20 @@ class AgentCall:
         try:
             came = self._wire.receive(min(BEAT_S, deadline.left_s))
         except WireLostError as error:
-            raise self.failed(f"the connection was lost ({error})", retryable=True) from error
+            raise self._lost(str(error)) from error
         if came is None:
-            self._explain_end(deadline)
+            self._explain_end(Deadline(STOP_S))
             return
         stdout, stderr = came
+        if stdout or stderr:
+            self._heard_at = time.monotonic()
+        elif time.monotonic() - self._heard_at > BOARD_SILENCE_S:
+            raise self.failed(
+                f"it said nothing for {BOARD_SILENCE_S:g} s",
+                retryable=True,
+                hint="is it switched on, and its link up?",
+                kind="unreachable",
+            )
         self.note(stderr.decode("utf-8", "replace"))
         *lines, self._unfinished = (self._unfinished + stdout).split(b"\n")
         for line in lines:
@@ -166,7 +218,8 @@ class AgentCall:
         if line.startswith('{"') and '"agent"' in line:
             answer = parse_object(line)
             if answer is not None and "agent" in answer:
-                self._answers.append(answer)
+                if answer["agent"] != "beat":
+                    self._answers.append(answer)
                 return
         if line.strip() and self._on_line:
             self._on_line(line)
@@ -186,11 +239,7 @@ class AgentCall:
                 "set 'python' of this board to a newer one"
             )
         if status is None or status == -1:
-            raise self.failed(
-                "the connection was lost (no exit status came)",
-                retryable=True,
-                hint="was the board switched off or reset?",
-            )
+            raise self._lost("no exit status came", "was the board switched off or reset?")
         raise self.failed(f"the board's agent ended with status {status} ({said})", retryable=True)
 
 

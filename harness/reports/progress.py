@@ -72,4 +72,9 @@ class CampaignProgress:
             self.close()
 
     def _print(self, line: str) -> None:
-        self._console.print(line, markup=False)
+        self._console.print(printable(line), markup=False)
+
+
+def printable(text: str) -> str:
+    """The text on one line, without what would steer a terminal: names come from data sets."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)

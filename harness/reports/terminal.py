@@ -22,6 +22,7 @@ from harness.reports.layout import (
     number,
     verdicts_of,
 )
+from harness.reports.progress import printable
 from harness.reports.variants import FLOAT, Fidelity, Variant, fidelity_table, overview_tables
 from harness.verdicts.accuracy import AccuracyFigures, AccuracyReport, HeartRateGroup
 from harness.verdicts.gates import (
@@ -45,7 +46,8 @@ class CaseSummary:
 
     ``labels`` names the convention of the reference heart rates, ``heart_rate`` the method and
     band of the estimates. A report is None where that benchmark did not run; ``failures`` maps
-    recordings whose replay failed to the reason; ``absent`` are those without a video here.
+    recordings whose replay failed to the reason, ``invalid`` those whose times are not counted;
+    ``timed`` says whether times were asked for. ``absent`` are recordings without a video here.
     """
 
     case: Case
@@ -62,6 +64,8 @@ class CaseSummary:
     fidelity: Fidelity | None = None
     variant: Variant | None = None
     absent: Sequence[str] = ()
+    invalid: Mapping[str, str] = field(default_factory=dict)
+    timed: bool = False
 
 
 def summary(
@@ -188,7 +192,11 @@ def _notes(cases: Sequence[CaseSummary], records: str, deployed_bytes: Mapping[s
     for one in cases:
         for recording, reason in sorted(one.failures.items()):
             line = f"{one.case}, {recording}: {' '.join(reason.split())}"
-            notes.add_row(Text("failed", style="bold red"), Text(line))
+            notes.add_row(Text("failed", style="bold red"), Text(printable(line)))
+        if one.timed:
+            for recording, reason in sorted(one.invalid.items()):
+                line = f"{one.case}, {recording}: times not counted: {reason}"
+                notes.add_row(Text("invalid", style="bold yellow"), Text(printable(line)))
     for name, absent in {one.case.dataset: one.absent for one in cases if one.absent}.items():
         few = ", ".join(absent[:ABSENT_SHOWN]) + (", ..." if len(absent) > ABSENT_SHOWN else "")
         notes.add_row("absent", Text(f"{name}: no video of {len(absent)} recordings: {few}"))

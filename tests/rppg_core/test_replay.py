@@ -276,7 +276,7 @@ def test_a_full_disk_leaves_no_part_of_a_record(tmp_path, job):
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 
     done = replay(tmp_path, job, preexec_fn=little_room)
-    assert done.returncode == 2
+    assert done.returncode == 4
     (line,) = noise(done.stderr)
     assert "make room on the disk" in line
     assert '"record"' not in done.stdout
@@ -290,3 +290,22 @@ def test_an_out_dir_that_is_a_file_is_one_line(tmp_path, job, capsys):
     assert "out" in line
     assert "disk" not in line
     assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_a_lease_that_is_lost_stops_the_replay_and_leaves_no_record(tmp_path, job, pulsing_clip):
+    lease = tmp_path / "lease.json"
+    lease.write_text('{"generation": 7}')
+    job["lease"] = {"file": str(lease), "generation": 7}
+    job["recordings"][0]["path"] = str(pulsing_clip)
+    command = [sys.executable, "-m", "rppg_core.replay", str(written(tmp_path, job))]
+    child = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with child:
+        child.stdout.readline()  # it is under way
+        lease.write_text('{"generation": 8}')
+        assert child.wait(20) == 3
+        assert "stopped: the lease is at generation 8, not 7" in child.stderr.read()
+    assert not list(tmp_path.rglob("out/*"))
+    lease.unlink()
+    assert "cannot be read" in replay(tmp_path, job).stderr

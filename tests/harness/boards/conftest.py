@@ -70,6 +70,17 @@ for number, item in enumerate(job["recordings"]):
         raise RuntimeError("boom")
     elif act == "killed":
         os.kill(os.getpid(), 9)
+    elif act == "segfault":
+        os.kill(os.getpid(), 11)
+    elif act == "full":
+        sys.stderr.write("replay: /x: No space left on device; make room on the disk\\n")
+        sys.exit(4)
+    elif act == "hib":
+        sys.stderr.write("E :237] HIB Error. hib_error_status = 0000000000000001\\n")
+        sys.exit(1)
+    elif act == "robbed":
+        sys.stderr.write("replay: stopped: the lease is at generation 2, not 1\\n")
+        sys.exit(3)
     elif act == "escape":
         record(name, out.parent / "job.json")
     elif act == "garbled":

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.boards import agent
+from harness.boards.onboard import store
 from harness.boards.wire import AGENT_SOURCE, agent_arguments, encode
 
 DIGESTS = st.binary().map(lambda data: hashlib.sha256(data).hexdigest())
@@ -18,7 +18,7 @@ OLD_PYTHONS = sorted(Path.home().glob(".pyenv/versions/3.7.*/bin/python"))
 
 @given(DIGESTS)
 def test_stamp_fits_every_file_system(digest):
-    seconds, rest = divmod(agent.stamp_ns(digest), 10**9)
+    seconds, rest = divmod(store.stamp_ns(digest), 10**9)
     assert rest == 0
     assert seconds % 2 == 0
     assert 0 < seconds < 2**31
@@ -28,7 +28,7 @@ def test_stamp_fits_every_file_system(digest):
 def test_no_name_leaves_its_tree(name):
     folder = Path("/board/trees/x")
     try:
-        inside = agent._inside(folder, name)
+        inside = store._inside(folder, name)
     except ValueError:
         return
     assert folder in inside.parents
@@ -38,19 +38,19 @@ def test_no_name_leaves_its_tree(name):
 @pytest.mark.parametrize("name", ["", "/etc/passwd", "../x", "a/../../x", "a//b", "./a", "a\0b"])
 def test_path_out_of_a_tree_is_refused(name):
     with pytest.raises(ValueError, match="not a path inside a tree"):
-        agent._inside(Path("/board"), name)
+        store._inside(Path("/board"), name)
 
 
 @pytest.mark.parametrize("name", ["..", "../x", "x" * 64, "a" * 63, "a" * 64 + "\n"])
 def test_store_takes_hashes_alone(name, tmp_path):
     with pytest.raises(ValueError, match="not a name of the store"):
-        agent._stored(tmp_path, name, "")
+        store.stored(tmp_path, name, "")
 
 
 @pytest.mark.parametrize("suffix", ["/x", ".a/b", ".", ".a b", ".a\n", "avi", "." + "a" * 17])
 def test_store_takes_plain_suffixes_alone(suffix, tmp_path):
     with pytest.raises(ValueError, match="not a name of the store"):
-        agent._stored(tmp_path, "a" * 64, suffix)
+        store.stored(tmp_path, "a" * 64, suffix)
 
 
 @given(st.binary(max_size=100), st.binary(max_size=100))
@@ -61,11 +61,21 @@ def test_only_the_right_content_is_intact(content, other):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "file"
         path.write_bytes(other)
-        assert agent.is_intact(path, digest, len(content)) == (content == other)
+        assert store.is_intact(path, digest, len(content)) == (content == other)
+
+
+NOTHING = {
+    "arrived": [],
+    "files": [],
+    "trees": {},
+    "keep": [],
+    "budget_bytes": 0,
+    "reserve_bytes": 0,
+}
 
 
 def sync(root, **request):
-    return agent.sync({"root": str(root), "arrived": [], "files": [], "trees": {}, **request})
+    return store.sync({"root": str(root), **NOTHING, **request})
 
 
 def test_transfer_is_taken_in_only_when_whole(tmp_path):
@@ -115,7 +125,7 @@ def test_runs_on_the_oldest_python(tmp_path, need):
         need("no Python 3.7 of pyenv's on this machine")
     for request in (
         {"op": "facts"},
-        {"op": "sync", "root": str(tmp_path), "arrived": [], "files": [], "trees": {}},
+        {"op": "sync", "root": str(tmp_path), **NOTHING},
     ):
         done = subprocess.run(
             [OLD_PYTHONS[-1], *agent_arguments(request)],

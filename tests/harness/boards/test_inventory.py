@@ -94,7 +94,27 @@ def test_defaults(load):
     ("text", "says"),
     [
         ("b: {kind: ssh}", "board 'b': field 'host': Field required"),
-        ("b: {kind: ssh, host: h, prot: 22}", "field 'prot': there is no such setting"),
+        (
+            "b: {kind: ssh, host: h, prot: 22}",
+            "field 'prot': there is no such setting for this kind; did you mean 'port'?",
+        ),
+        (
+            "b:\n  kind: local\n\n  health:\n    max_temperature: 80",
+            "line 5: board 'b': field 'health.max_temperature': there is no such setting for this "
+            "kind; did you mean 'max_temperature_c'?",
+        ),
+        (
+            "a: {kind: local}\nb:\n  kind: ssh\n  host: h\n  disk_budget: 4",
+            "line 5: board 'b': field 'disk_budget': Value error, a size is written with its unit",
+        ),
+        (
+            "b: {kind: ssh, host: h, disk_budget: 1 MB}",
+            "greater than or equal to 64000000; give a size of 64 MB or more",
+        ),
+        ("b: {kind: local, disk_budget: 4 GB}", "field 'disk_budget': there is no such setting"),
+        ("b:\n  kind: local\n  labels: [ok, 'not ok']", "line 3: board 'b': field 'labels.1'"),
+        ("b:\n  kind: local\n  delegate: gpu", "line 3: board 'b': field 'delegate': Input should"),
+        ("b:\n  kind: local\n  expect: {cpu: x}", "field 'expect.cpu': there is no such setting"),
         ("b: {kind: local, host: h}", "field 'host': there is no such setting for this kind"),
         ("b: {kind: serial}", "field 'kind': must be one of local, loopback, ssh"),
         ("b: {host: h}", "field 'kind': must be one of local, loopback, ssh"),
@@ -125,6 +145,56 @@ def test_defaults(load):
 )
 def test_mistake_is_one_line_with_board_and_field(load, text, says):
     assert says in failure(load, text)
+
+
+def test_what_holds_for_a_board_of_any_kind(load):
+    spec = load(
+        """
+b:
+  kind: loopback
+  delegate: edgetpu
+  labels: [coral, lab-2]
+  disk_budget: 1.5 GiB
+  expect: {kernel: "4.14.*"}
+  health: {max_load: 0.5, min_free_memory: 100 MB}
+"""
+    )["b"]
+    settings = open_board(spec).settings
+    assert (settings.delegate, settings.labels) == ("edgetpu", ("coral", "lab-2"))
+    assert settings.disk_budget_bytes == 3 * 2**29
+    assert (settings.health.max_load, settings.health.min_free_memory) == (0.5, 100_000_000)
+    facts = {"cpu_model": "x", "kernel": "4.14.98-imx"}
+    assert settings.expect.mismatch(facts) == ""
+    wrong = settings.expect.mismatch({"kernel": "5.10.0"})
+    assert wrong == "kernel is '5.10.0', expected '4.14.*'"
+
+
+def test_host_may_be_an_alias_of_the_users_ssh_configuration(load, tmp_path, monkeypatch):
+    (tmp_path / ".ssh").mkdir()
+    key = tmp_path / ".ssh" / "coral_key"
+    key.touch()
+    (tmp_path / ".ssh" / "config").write_text(
+        "Host coral\n HostName 10.1.2.3\n Port 2200\n User mendel\n"
+        f" IdentityFile {key}\n ProxyJump gate,yard\n"
+    )
+    monkeypatch.setenv("HOME", str(tmp_path))
+    target = open_board(load("b: {kind: ssh, host: coral}")["b"])._target
+    assert (target.host, target.port, target.user, target.key) == (
+        "10.1.2.3",
+        2200,
+        "mendel",
+        key,
+    )
+    assert target.proxy_command == "ssh -J gate -W '[10.1.2.3]:2200' -- yard"
+    given = load("b: {kind: ssh, host: coral, port: 22, user: pi, key: ~/k}")["b"]
+    target = open_board(given)._target
+    assert (target.host, target.port, target.user, str(target.key)) == (
+        "10.1.2.3",
+        22,
+        "pi",
+        "~/k",
+    )
+    assert open_board(load("b: {kind: ssh, host: other}")["b"])._target.proxy_command is None
 
 
 def test_missing_file(tmp_path):

@@ -1,6 +1,7 @@
 """The real replay program, model and clip, on this machine and over SSH."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from harness.boards.loopback import LoopbackBoard
 pytestmark = [pytest.mark.board, pytest.mark.lightening]
 TRUE_BPM, TOLERANCE_BPM = 53.0, 2.0
 LIMIT_S = 120.0
+OLD_PYTHONS = sorted(Path.home().glob(".pyenv/versions/3.7.*/bin/python"))
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +89,47 @@ def test_unusable_model_is_said_in_one_line(tmp_path, real_clip):
         result = board.replay(job, lambda event: None, LIMIT_S)
     assert result.exit_status == 2
     assert result.stderr_tail.strip().splitlines()[-1].startswith("replay: ")
+
+
+def test_bare_python_37_is_given_what_it_lacks(model, real_clip, tmp_path, users_cache, need):
+    """Mendel's Python, with nothing installed: the wheels are resolved here and sent."""
+    if not OLD_PYTHONS:
+        need("no Python 3.7 of pyenv's on this machine")
+    options = {"python": str(OLD_PYTHONS[-1]), "workdir": str(tmp_path / "mendel")}
+    with pytest.MonkeyPatch.context() as patch:
+        if users_cache is None:
+            patch.delenv("XDG_CACHE_HOME")
+        else:
+            patch.setenv("XDG_CACHE_HOME", users_cache)
+        with LoopbackBoard("mendel", **options) as board:
+            _, record = replay(board, model, real_clip)
+            assert board.deploy().sent_bytes == 0
+    assert record["host"]["python"].startswith("3.7.")
+    assert record["runtime"]["name"] == "tflite_runtime"
+    assert record["result"]["bpm"] == pytest.approx(TRUE_BPM, abs=TOLERANCE_BPM)
+
+
+def test_doctor_says_what_is_well_and_what_is_not(model, tmp_path, capsys):
+    from harness.cli import main
+
+    boards = tmp_path / "boards.yaml"
+    boards.write_text(
+        f"here: {{kind: loopback, workdir: {tmp_path / 'w'}, expect: {{kernel: '0.*'}}}}\n"
+        "shut: {kind: ssh, host: 127.0.0.1, port: 1}\n"
+    )
+
+    def doctor(name):
+        status = main(["doctor", name, "--boards", str(boards)])
+        lines = capsys.readouterr().out.splitlines()
+        return status, {line[6:18].strip(): (line[:4].strip(), line[19:]) for line in lines}
+
+    status, found = doctor("here")
+    assert status == 1
+    assert found["expected"][0] == "fail"
+    assert found["self-test"][0] == "ok"
+    assert "truth 63.5 (synthetic)" in found["self-test"][1]
+    asked = {"packages", "disk", "memory", "governor", "temperature", "load", "clock", "lease"}
+    assert asked < set(found)
+    assert found["packages"][0] == found["lease"][0] == "ok"
+    status, found = doctor("shut")
+    assert (status, list(found)) == (1, ["connect"])

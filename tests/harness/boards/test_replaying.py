@@ -72,6 +72,34 @@ def test_incomplete_replay_is_an_error_of_one_line(board, job, act, says, retrya
     assert caught.value.retryable is retryable
 
 
+@pytest.mark.parametrize(
+    ("act", "kind", "says"),
+    [
+        ("segfault", "crashed", "crashed (signal 11, SIGSEGV"),
+        ("killed", "crashed", "killed (signal 9)"),
+        ("full", "out of disk", "No space left on device"),
+        ("hib", "edge tpu", "switch the board off and on"),
+        ("robbed", "lease", "the lease is at generation 2, not 1"),
+    ],
+)
+def test_failures_of_a_board_are_told_apart(local_board, job, act, kind, says):
+    with pytest.raises(BoardError) as caught:
+        local_board.replay(job(act), lambda event: None, LIMIT_S)
+    assert caught.value.kind == kind
+    assert says in str(caught.value)
+
+
+def test_memory_that_ran_out_is_told_from_a_kill(local_board, job, monkeypatch):
+    """The kernel counts whom it killed for want of memory; here it is made to seem so."""
+    counted = b'.get("oom_kill", 0)'
+    text = AGENT_SOURCE.replace(counted, counted + b" + time.monotonic_ns()")
+    assert text != AGENT_SOURCE
+    monkeypatch.setattr("harness.boards.wire.AGENT_SOURCE", text)
+    with pytest.raises(BoardError, match="the board ran out of memory") as caught:
+        local_board.replay(job("killed"), lambda event: None, LIMIT_S)
+    assert caught.value.kind == "out of memory"
+
+
 def test_what_was_recorded_before_a_crash_is_kept(board, job):
     with pytest.raises(BoardError) as caught:
         board.replay(job("ok", "killed", "ok"), lambda event: None, LIMIT_S)
@@ -216,3 +244,23 @@ def test_files_where_a_login_lands_do_not_stand_in_for_libraries(tmp_path):
     )
     assert (done.returncode, done.stderr) == (0, b"")
     assert b'"machine"' in done.stdout
+
+
+def test_board_that_stands_still_is_noticed(local_board, job, monkeypatch):
+    monkeypatch.setattr("harness.boards.wire.BOARD_SILENCE_S", 2.0)
+    monkeypatch.setattr("harness.boards.wire.BEAT_S", 0.2)
+    changed = AGENT_SOURCE.replace(b"\\nBEAT_S = 5.0", b"\\nBEAT_S = 0.5")
+    assert changed != AGENT_SOURCE
+    monkeypatch.setattr("harness.boards.wire.AGENT_SOURCE", changed)
+    stopped = []
+
+    def freeze(event):
+        if event["event"] == "pids":
+            stopped.extend([time.monotonic(), *event["pids"]])
+            os.kill(parent(parent(event["pids"][0])), signal.SIGSTOP)
+
+    with pytest.raises(BoardError, match="it said nothing for 2 s") as caught:
+        local_board.replay(job("hang"), freeze, LIMIT_S)
+    assert (caught.value.kind, caught.value.retryable) == ("unreachable", True)
+    for pid in stopped[1:]:
+        os.kill(pid, signal.SIGKILL)

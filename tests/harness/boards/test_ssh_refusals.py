@@ -215,3 +215,25 @@ def test_connection_that_dies_under_a_call(package, job, tmp_path):
         board.connect()
         assert board.facts()
         board.close()
+
+
+RELAY = """
+import os, select, socket, sys
+link = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+while True:
+    for end in select.select([0, link], [], [])[0]:
+        data = os.read(0, 65536) if end == 0 else link.recv(65536)
+        if not data:
+            sys.exit()
+        link.sendall(data) if end == 0 else os.write(1, data)
+"""
+
+
+def test_board_behind_a_proxy_command(target, tmp_path):
+    script = tmp_path / "relay.py"
+    script.write_text(RELAY)
+    command = f"{sys.executable} {script} {target.host} {target.port}"
+    with SshBoard("x", dataclasses.replace(target, proxy_command=command)) as board:
+        assert board.facts()["python"]
+    line = failure(dataclasses.replace(target, proxy_command="/no/such/program"), UserError)
+    assert "the ProxyCommand of ~/.ssh/config cannot be started" in line

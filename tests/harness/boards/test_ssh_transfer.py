@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.boards.agent import stamp_ns
 from harness.boards.errors import BoardError
+from harness.boards.onboard.store import stamp_ns
 from harness.boards.ssh import SshBoard
 from rppg_core.errors import UserError
 
@@ -132,9 +132,9 @@ def test_file_that_changes_while_it_is_sent_is_refused(ssh_board, tmp_path, monk
     path.write_bytes(b"before")
     send = ssh_board._send
 
-    def send_changed(source, board_path):
+    def send_changed(source, board_path, offset):
         source.write_bytes(b"after!")
-        return send(source, board_path)
+        return send(source, board_path, offset)
 
     monkeypatch.setattr(ssh_board._store, "_send_file", send_changed)
     with pytest.raises(BoardError, match=r"clip\.avi arrived damaged, or changed") as caught:
@@ -270,9 +270,9 @@ def test_disk_that_fills_while_sending_is_said_and_nothing_half_sent_stays(
     path.write_bytes(os.urandom(8_000_000))
     send = full_board._send
 
-    def fill_then_send(source, board_path):
+    def fill_then_send(source, board_path, offset):
         (small_disk / "other").write_bytes(bytes(20_000_000))
-        return send(source, board_path)
+        return send(source, board_path, offset)
 
     monkeypatch.setattr(full_board._store, "_send_file", fill_then_send)
     with pytest.raises(BoardError, match=r"no space in .*24\.8 MB needed, 5\.2 MB free"):
@@ -285,7 +285,7 @@ def test_file_the_board_refuses_is_named(ssh_board, tmp_path, monkeypatch):
     path.write_bytes(b"clip")
     send = ssh_board._send
     monkeypatch.setattr(
-        ssh_board._store, "_send_file", lambda source, to: send(source, f"/nowhere/{to}")
+        ssh_board._store, "_send_file", lambda source, to, _: send(source, f"/nowhere/{to}")
     )
     with pytest.raises(BoardError, match=r"refused .*clip\.avi \(\[Errno 2\]"):
         ssh_board.put([path])

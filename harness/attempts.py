@@ -1,0 +1,138 @@
+"""One recording on a board, as often as it takes: board failures and spoilt times are retried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.boards.base import Board, EventHandler, PutReport
+from harness.boards.errors import BoardError
+from harness.boards.health import troubles
+from harness.boards.recovery import recover
+from rppg_core.errors import UserError
+from rppg_core.replay import EXIT_UNUSABLE
+
+OF_THE_RECORDING = ("crashed", "out of memory")
+"""What one recording may do to a board that is sound otherwise."""
+
+MakeJob = Callable[[PutReport], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How hard to try.
+
+    ``timed`` says that the times of the replays matter: then nothing is sent beside them, and one
+    whose times are invalid is replayed again, at most ``timing_retries`` times.
+    """
+
+    timeout_s: float = 900.0
+    board_retries: int = 2
+    timed: bool = True
+    timing_retries: int = 2
+    lease_wait_s: float = 600.0
+
+
+class RecordingFailedError(Exception):
+    """This recording cannot be replayed on this board; the others may."""
+
+
+class Attempts:
+    """Replays recordings one after the other on a board."""
+
+    def __init__(self, board: Board, effort: Effort, say: Callable[[str], None]) -> None:
+        self._board = board
+        self._effort = effort
+        self._say = say
+        self._boot_id = str(board.facts().get("boot_id", ""))
+        self.sent_bytes = 0
+
+    def replay(
+        self,
+        name: str,
+        paths: Sequence[Path],
+        make_job: MakeJob,
+        on_event: EventHandler,
+        ahead: Sequence[Path] = (),
+    ) -> dict[str, Any]:
+        """Return the record of one recording, with what can be said of its times.
+
+        ``paths`` are put on the board first; ``ahead`` are sent meanwhile if times do not matter.
+        Raises ``RecordingFailedError``, ``UserError`` or ``BoardError`` (all retries spent).
+        """
+        spoilt: list[list[str]] = []
+        befell: list[str] = []
+        while True:
+            try:
+                record, beside = self._once(name, paths, make_job, on_event, ahead)
+            except BoardError as failure:
+                befell.append(self._get_over(name, failure, len(befell)))
+                continue
+            reasons = troubles(record.get("health", {}), self._board.settings.health)
+            if beside:
+                reasons.append("another recording was being sent")
+            if reasons and self._effort.timed and len(spoilt) < self._effort.timing_retries:
+                spoilt.append(reasons)
+                self._say(f"{name}: times invalid ({'; '.join(reasons)}), replayed again")
+                continue
+            record["timing"] = {"valid": not reasons, "reasons": reasons, "spoilt_before": spoilt}
+            record["board_failures"] = befell
+            return record
+
+    def _once(
+        self,
+        name: str,
+        paths: Sequence[Path],
+        make_job: MakeJob,
+        on_event: EventHandler,
+        ahead: Sequence[Path],
+    ) -> tuple[dict[str, Any], int]:
+        try:
+            placed = self._board.put(paths)
+        except UserError as bad:  # a video that cannot be read, or is larger than the budget
+            raise RecordingFailedError(str(bad)) from bad
+        self.sent_bytes += placed.sent_bytes
+        job = make_job(placed)
+        if ahead and not self._effort.timed:
+            self._board.send_ahead(ahead)
+        try:
+            record = _record(self._board, name, job, on_event, self._effort.timeout_s)
+        finally:
+            beside = self._board.settle()
+            self.sent_bytes += beside
+        return record, beside
+
+    def _get_over(self, name: str, failure: BoardError, failures: int) -> str:
+        """Make ready for another attempt, and say what befell the board; raises if there is none.
+
+        A failure that is not the connection's leaves the board as it was.
+        """
+        spent = failures >= self._effort.board_retries
+        if failure.kind in OF_THE_RECORDING and spent:
+            raise RecordingFailedError(str(failure)) from failure
+        if not failure.retryable or spent:
+            raise failure
+        self._say(f"{failure}; trying again")
+        recover(self._board, failure, self._boot_id, self._effort.lease_wait_s, self._say)
+        self._boot_id = str(self._board.facts().get("boot_id", ""))
+        return f"{failure.kind}: {failure.message}"
+
+
+def _record(
+    board: Board, name: str, job: Mapping[str, Any], on_event: EventHandler, timeout_s: float
+) -> dict[str, Any]:
+    outcome = board.replay(job, on_event, timeout_s)
+    if outcome.exit_status == EXIT_UNUSABLE or len(outcome.records) != 1:
+        lines = outcome.stderr_tail.strip().splitlines() or ["it said nothing"]
+        said = lines[-1].removeprefix("replay: ")
+        if outcome.exit_status == EXIT_UNUSABLE:
+            raise UserError(f"{board.name}: {said}")
+        raise BoardError(
+            f"{len(outcome.records)} records for one recording ({said})",
+            board=board.name,
+            doing=f"replaying {name!r}",
+            retryable=True,
+        )
+    return outcome.records[0]

@@ -1,0 +1,48 @@
+"""Getting a board back after it failed, and telling what befell it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from harness.boards.base import Board
+from harness.boards.errors import BoardError
+from harness.boards.wire import Deadline
+
+RECOVER_S = 120.0
+"""A small board is up again within a minute after a reset."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 5.0
+
+
+def recover(
+    board: Board,
+    failure: BoardError,
+    boot_id: str,
+    lease_wait_s: float,
+    say: Callable[[str], None],
+) -> None:
+    """Connect again, with the lease, within ``RECOVER_S``.
+
+    Says what befell the board in ``failure.kind`` and ``failure.message``. Raises ``BoardError``
+    of kind "unreachable" if it does not come back.
+    """
+    deadline, pause_s = Deadline(RECOVER_S), FIRST_PAUSE_S
+    board.close()
+    while True:
+        try:
+            board.connect()
+            now = board.facts().get("boot_id", "")
+            board.acquire(lease_wait_s, say)
+            break
+        except BoardError as error:
+            board.close()
+            if not error.retryable:
+                raise
+            if not deadline.left_s:
+                error.kind = "unreachable"
+                raise
+        time.sleep(min(pause_s, deadline.left_s))
+        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+    if boot_id and now and now != boot_id:
+        failure.kind = "rebooted"
+        failure.message = f"the board was restarted ({failure.message})"
