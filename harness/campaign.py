@@ -265,6 +265,7 @@ def _job(
         "settings": pipe.settings.to_dict(),
         "runtime": board.runtime,
         "threads": board.threads,
+        "timings_unit": board.timings_unit,
     }
 
 

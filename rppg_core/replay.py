@@ -24,6 +24,8 @@ from rppg_core.faces import Detector, make_detector
 from rppg_core.pipeline import Pipeline, Settings
 from rppg_core.records import (
     FAILED,
+    INSTRUCTIONS,
+    NANOSECONDS,
     OK,
     RECORD_SCHEMA,
     host_facts,
@@ -62,6 +64,7 @@ class Job:
     settings: Settings
     runtime: str
     threads: int
+    timings_unit: str
     out_dir: Path
 
 
@@ -92,12 +95,20 @@ def parse_job(content: Any) -> Job:
             settings=Settings.from_dict(content.get("settings", {})),
             runtime=str(content.get("runtime", "auto")),
             threads=threads,
+            timings_unit=_timings_unit(content),
             out_dir=Path(content["out_dir"]),
         )
     except KeyError as missing:
         raise UserError(f"the job has no {missing}") from None
     except (TypeError, ValueError, AttributeError) as bad:
         raise UserError(f"the job is malformed: {bad}") from None
+
+
+def _timings_unit(content: Mapping[str, Any]) -> str:
+    unit = content.get("timings_unit", NANOSECONDS)
+    if unit not in (NANOSECONDS, INSTRUCTIONS):
+        raise UserError(f"the job wants timings in {unit!r}, which is no unit of theirs")
+    return str(unit)
 
 
 def _text_or_none(value: Any) -> Optional[str]:
@@ -138,6 +149,7 @@ def _context(job: Job, item: Item, model: TSCAN, facts: Mapping[str, Any]) -> Di
             "version": model.runtime.version,
             "threads": job.threads,
         },
+        "timings_unit": job.timings_unit,
         "clock": "container" if item.times_s is None else "labels",
         "code_version": __version__,
         "host": dict(facts),

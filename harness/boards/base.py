@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 import rppg_core
+from rppg_core.records import NANOSECONDS
 
 PACKAGE_ROOT = Path(rppg_core.__file__).parent
 """The folder whose ``replay`` module a board runs."""
@@ -48,6 +49,8 @@ class Board(ABC):
     """
 
     kind: str
+    timings_unit: str = NANOSECONDS
+    """What its records' stage times count."""
 
     def __init__(self, name: str, *, threads: int = 1, runtime: str = "auto") -> None:
         self.name = name
