@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -20,13 +20,21 @@ from harness.datasets.registry import load_datasets, open_dataset
 from harness.reports.progress import CampaignProgress
 from harness.reports.terminal import CaseSummary, summary
 from harness.verdicts.accuracy import AccuracyReport, score
+from harness.verdicts.counts import CountReport, count
 from harness.verdicts.fidelity import FidelityReport
-from harness.verdicts.gates import GateResult, gate_accuracy, gate_latency, gate_quantization
+from harness.verdicts.gates import (
+    GateResult,
+    gate_accuracy,
+    gate_counts,
+    gate_latency,
+    gate_quantization,
+)
 from harness.verdicts.latency import LatencyReport, measure
 from harness.verdicts.thresholds import Case, Thresholds, parse_thresholds
 from rppg_core import models
 from rppg_core.errors import UserError
 from rppg_core.model_card import read_card
+from rppg_core.records import INSTRUCTIONS
 from rppg_core.tscan_int8 import partner_of
 
 FLOAT = "float32"  # the form that the others are compared with
@@ -57,6 +65,7 @@ class Verdicts:
     accuracy: AccuracyReport | None = None
     accuracy_gates: tuple[GateResult, ...] = ()
     latency: LatencyReport | None = None
+    counts: CountReport | None = None
     latency_gates: tuple[GateResult, ...] = ()
     fidelity: FidelityReport | None = None
     fidelity_gates: tuple[GateResult, ...] = ()
@@ -136,8 +145,14 @@ class Bench:
         return held
 
     def judge_latency(self, case: Case) -> Verdicts:
-        """The case with its latency report and gates."""
+        """The case with its latency report and gates; in instructions where its board counts."""
         held = self.verdicts[case]
+        if held.run.unit == INSTRUCTIONS:
+            held.counts = count(held.run.times)
+            held.latency_gates = gate_counts(
+                self.thresholds(), case, held.counts, held.run.failures, measured_with(held.run)
+            )
+            return held
         held.latency = measure(held.run.times)
         held.latency_gates = gate_latency(self.thresholds(), case, held.latency, held.run.failures)
         return held
@@ -162,7 +177,10 @@ class Bench:
         sent: dict[str, int] = {}
         for case, held in self.verdicts.items():
             sent[case.board] = sent.get(case.board, 0) + held.run.sent_bytes
-        cases = [summarise(held) for held in self.verdicts.values()]
+        cases = [
+            summarise(held, self._boards[case.board].instructions_per_ms)
+            for case, held in self.verdicts.items()
+        ]
         return summary(cases, str(self._results()), sent)
 
     def board_facts(self) -> dict[str, Any]:
@@ -235,7 +253,12 @@ class Bench:
         return self._folder
 
 
-def summarise(held: Verdicts) -> CaseSummary:
+def measured_with(run: CaseRun) -> dict[str, str]:
+    """What a count of instructions holds for."""
+    return {"detector": run.named("detector"), "model": run.named("model", "name")}
+
+
+def summarise(held: Verdicts, instructions_per_ms: Mapping[str, float]) -> CaseSummary:
     """A case as the terminal summary shows it."""
     run = held.run
     band = f"{run.named('settings', 'pulse', 'low_hz')}-{run.named('settings', 'pulse', 'high_hz')}"
@@ -250,6 +273,8 @@ def summarise(held: Verdicts) -> CaseSummary:
         accuracy=held.accuracy,
         accuracy_gates=held.accuracy_gates,
         latency=held.latency,
+        counts=held.counts,
+        instructions_per_ms=instructions_per_ms,
         latency_gates=held.latency_gates,
         failures=run.failures,
     )

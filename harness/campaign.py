@@ -23,7 +23,7 @@ from harness.verdicts.latency import RunTimes, StageTimes
 from harness.verdicts.thresholds import Case
 from rppg_core.errors import UserError
 from rppg_core.pipeline import STAGES, Settings
-from rppg_core.records import FAILED, Record, parse_record, write_json
+from rppg_core.records import FAILED, INSTRUCTIONS, NANOSECONDS, Record, parse_record, write_json
 from rppg_core.replay import EXIT_UNUSABLE, JOB_SCHEMA, record_name
 
 REPLAY_TIMEOUT_S = 900.0  # for one recording; a frozen board is given up after this long
@@ -72,6 +72,11 @@ class CaseRun:
     sent_bytes: int
 
     @property
+    def unit(self) -> str:
+        """What the stage times count: a board has one clock, and all its records the same."""
+        return next((one.record.timings_unit for one in self.replays), NANOSECONDS)
+
+    @property
     def scored(self) -> tuple[Scored, ...]:
         """Heart rates beside their references, of the replays that gave one."""
         return tuple(
@@ -88,6 +93,7 @@ class CaseRun:
                 one.recording,
                 one.record.duration_s,
                 tuple(StageTimes(stage, one.record.timings_ns[stage]) for stage in STAGES),
+                one.record.timings_unit,
             )
             for one in self.replays
             if one.record.ok
@@ -325,5 +331,9 @@ def _outcome(one: Replayed) -> str:
     record = one.record
     if record.status == FAILED or record.bpm is None:
         return f"failed: {record.error}"
-    factor = sum(int(row.sum()) for row in record.timings_ns.values()) / 1e9 / record.duration_s
-    return f"{record.bpm:.1f} bpm, truth {one.reference_bpm:.1f}; real-time factor {factor:.3f}"
+    taken = sum(int(row.sum()) for row in record.timings_ns.values())
+    if record.timings_unit == INSTRUCTIONS:
+        speed = f"{taken / len(record.times_s) / 1e6:.2f} M instr a frame"
+    else:
+        speed = f"real-time factor {taken / 1e9 / record.duration_s:.3f}"
+    return f"{record.bpm:.1f} bpm, truth {one.reference_bpm:.1f}; {speed}"

@@ -149,6 +149,7 @@ def parse_record(content: Mapping[str, Any]) -> Record:
                 times_s=np.empty(0),
                 timings_ns={},
                 raw=content,
+                timings_unit=_unit(content),
             )
         if content["status"] != OK:
             raise UserError(f"a record of status {content['status']!r}; replay it again")

@@ -170,6 +170,8 @@ def _replay(
                 "moved_timestamps": moved.moved_timestamps,
             }
         context.update(status=OK, result=result_to_dict(result))
+        if job.timings_unit == INSTRUCTIONS:
+            context["result"]["real_time_factor"] = None  # instructions keep up with nothing
     except UserError as bad:
         context.update(status=FAILED, error={"kind": type(bad).__name__, "message": str(bad)})
     context["wall_s"] = time.perf_counter() - start

@@ -56,6 +56,7 @@ class Board(ABC):
         self.name = name
         self.threads = threads
         self.runtime = runtime
+        self.instructions_per_ms: dict[str, float] = {}
 
     @abstractmethod
     def connect(self) -> None:

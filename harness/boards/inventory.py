@@ -16,6 +16,7 @@ from harness.boards.local import LocalBoard
 from harness.boards.loopback import LoopbackBoard
 from harness.boards.ssh import DEFAULT_WORKDIR, SshBoard
 from harness.boards.ssh_link import SSH_PORT, SshTarget
+from harness.boards.virtual.board import VirtualBoard
 from rppg_core.errors import UserError
 from rppg_core.runtime import RUNTIMES
 
@@ -72,7 +73,19 @@ class SshSpec(_Spec):
     connect_timeout_s: Seconds = 10.0
 
 
-BoardSpec = LocalSpec | LoopbackSpec | SshSpec
+class VirtualSpec(_Spec):
+    """An emulated board, its ``threads`` always 1.
+
+    ``instructions_per_ms`` has, for real boards by any name, what was measured on them; with it
+    counts are also shown as an estimate of time.
+    """
+
+    kind: Literal["virtual"]
+    threads: Literal[1] = 1
+    instructions_per_ms: dict[Text, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+
+
+BoardSpec = LocalSpec | LoopbackSpec | SshSpec | VirtualSpec
 _ADAPTER: TypeAdapter[BoardSpec] = TypeAdapter(Annotated[BoardSpec, Field(discriminator="kind")])
 
 
@@ -107,6 +120,10 @@ def open_board(spec: BoardSpec) -> Board:
             workdir=spec.workdir,
             threads=spec.threads,
             runtime=spec.runtime,
+        )
+    if isinstance(spec, VirtualSpec):
+        return VirtualBoard(
+            spec.name, runtime=spec.runtime, instructions_per_ms=spec.instructions_per_ms
         )
     target = SshTarget(
         host=spec.host,
@@ -145,7 +162,7 @@ def _first(error: ValidationError) -> str:
     """Say the first thing that is wrong with an entry."""
     first = error.errors()[0]
     if first["type"] in ("union_tag_not_found", "union_tag_invalid"):
-        return "field 'kind': must be one of local, loopback, ssh"
+        return "field 'kind': must be one of local, loopback, ssh, virtual"
     field = ".".join(str(part) for part in first["loc"][1:])
     if first["type"] == "extra_forbidden":
         return f"field {field!r}: there is no such setting for this kind"

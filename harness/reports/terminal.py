@@ -13,13 +13,16 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.verdicts.accuracy import AccuracyFigures, AccuracyReport, HeartRateGroup
+from harness.verdicts.counts import CountReport, StageCount
 from harness.verdicts.gates import (
+    COMPARABLE,
     MAE,
     MS_PER_FRAME,
     REPLAYED,
     RULE,
     SNR,
     GateResult,
+    count_gate,
     group_gate,
     stage_gate,
 )
@@ -36,7 +39,8 @@ Row = tuple[str, ...]
 class CaseSummary:
     """All that the summary says about one case.
 
-    ``labels`` names the convention of the reference heart rates, ``heart_rate`` the method and
+    A board that counts instructions has ``counts`` instead of ``latency``; for real boards of known
+    ``instructions_per_ms`` they give an estimate. ``labels`` names the convention of the reference heart rates, ``heart_rate`` the method and
     band of the estimates. A report is None where that benchmark did not run; ``failures`` maps
     recordings whose replay failed to the reason.
     """
@@ -52,6 +56,8 @@ class CaseSummary:
     latency: LatencyReport | None = None
     latency_gates: tuple[GateResult, ...] = ()
     failures: Mapping[str, str] = field(default_factory=dict)
+    counts: CountReport | None = None
+    instructions_per_ms: Mapping[str, float] = field(default_factory=dict)
 
 
 def summary(
@@ -69,6 +75,8 @@ def summary(
         parts += [accuracy_table(cases), ""]
     if any(one.latency for one in cases):
         parts += [time_table(cases), ""]
+    if any(one.counts for one in cases):
+        parts += [count_table(cases), ""]
     return Group(*parts, _notes(cases, records, deployed_bytes))
 
 
@@ -105,6 +113,24 @@ def time_table(cases: Iterable[CaseSummary]) -> Table:
         shown = {stage_gate(stage.stage) for stage in stages}
         others = [gate.gate for gate in one.latency_gates if gate.gate not in shown]
         verdicts += [[], _verdicts(one.latency_gates, *others)]
+        _add_case(table, one, rows, verdicts)
+    return table
+
+
+def count_table(cases: Iterable[CaseSummary]) -> Table:
+    """Return a table with a row for each stage of each case whose board counts instructions."""
+    title = "Work: millions of instructions per call, mean per frame; no time"
+    table = _table(title, ("stage", "calls", "p50", "p90", "p99", "/frame", "%"))
+    for one in cases:
+        if one.counts is None:
+            continue
+        stages = one.counts.stages
+        rows = [_count_row(stage) for stage in stages]
+        rows.append(("all", "", "", "", "", _number(one.counts.minstr_per_frame, 3), ""))
+        verdicts = [_verdicts(one.latency_gates, count_gate(stage.stage)) for stage in stages]
+        shown = {count_gate(stage.stage) for stage in stages}
+        others = [gate.gate for gate in one.latency_gates if gate.gate not in shown]
+        verdicts.append(_verdicts(one.latency_gates, *others))
         _add_case(table, one, rows, verdicts)
     return table
 
@@ -181,6 +207,17 @@ def _stage_row(figures: StageFigures) -> Row:
     )
 
 
+def _count_row(figures: StageCount) -> Row:
+    percentiles = (figures.p50_minstr, figures.p90_minstr, figures.p99_minstr)
+    return (
+        figures.stage,
+        str(figures.calls),
+        *(_number(one, 3) for one in percentiles),
+        _number(figures.minstr_per_frame, 3),
+        f"{figures.share_percent:.1f}",
+    )
+
+
 def _number(figure: float | None, digits: int) -> str:
     return NOTHING if figure is None else f"{figure:.{digits}f}"
 
@@ -202,6 +239,8 @@ def _verdict(result: GateResult) -> Text:
         bound = "no rule"
     elif result.gate == REPLAYED:
         bound = f"{result.figure:.0f} failed"
+    elif result.gate == COMPARABLE:
+        bound = "another baseline"
     elif result.figure is None and result.gate.startswith(MS_PER_FRAME):
         bound = f"no {result.gate.removeprefix(MS_PER_FRAME)[1:]}"
     else:
@@ -228,6 +267,8 @@ def _notes(cases: Sequence[CaseSummary], records: str, deployed_bytes: Mapping[s
         notes.add_row("split", "detection + pre-processing / prediction / post-processing, in %")
     for split in splits:
         notes.add_row("", Text(split))
+    for line in _estimates(cases):
+        notes.add_row("estimate", Text(line))
     kinds = {
         "detector": _by_name((one.case.board, one.detector) for one in cases),
         "model": _by_name((one.case.variant, one.model) for one in cases),
@@ -242,6 +283,18 @@ def _notes(cases: Sequence[CaseSummary], records: str, deployed_bytes: Mapping[s
     if any(one.synthetic for one in cases):
         notes.add_row(SYNTHETIC, "rendered clips with a known pulse; no person was measured")
     return notes
+
+
+def _estimates(cases: Sequence[CaseSummary]) -> list[str]:
+    """Say what counts might mean in time, by factors the user measured."""
+    return [
+        f"{one.case}: about {estimate_ms:.1f} ms a frame on {board}, at {factor:g} instructions "
+        "per ms (boards.yaml); not measured"
+        for one in cases
+        if one.counts is not None
+        for board, factor in sorted(one.instructions_per_ms.items())
+        if (estimate_ms := one.counts.estimate_ms(factor)) is not None
+    ]
 
 
 def _split(split: ThreeWaySplit) -> str:

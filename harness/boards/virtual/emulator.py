@@ -138,7 +138,9 @@ class Emulator:
             if deadline.left_s < SOCKET_S - REFUSAL_S and self._log.stat().st_size:
                 break
             time.sleep(POLL_S)
-        raise self._failed(f"it does not start ({last_line(self._log.read_text(errors='replace'))})")
+        raise self._failed(
+            f"it does not start ({last_line(self._log.read_text(errors='replace'))})"
+        )
 
     def _wait_until_running(self) -> None:
         deadline = Deadline(RESUME_S)

@@ -144,7 +144,7 @@ def _from_lines(path: Path) -> list[str]:
 
 
 def _wanted(suite: str, components: list[str]) -> bool:
-    return suite.split("-")[0] == SUITE and "main" in components
+    return suite.split("-", maxsplit=1)[0] == SUITE and "main" in components
 
 
 def fingerprint() -> str:
