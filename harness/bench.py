@@ -37,6 +37,7 @@ from rppg_core.model_card import read_card
 from rppg_core.records import INSTRUCTIONS
 from rppg_core.tscan_int8 import partner_of
 
+NO_FACTORS: Mapping[str, float] = {}
 FLOAT = "float32"  # the form that the others are compared with
 
 
@@ -258,7 +259,7 @@ def measured_with(run: CaseRun) -> dict[str, str]:
     return {"detector": run.named("detector"), "model": run.named("model", "name")}
 
 
-def summarise(held: Verdicts, instructions_per_ms: Mapping[str, float]) -> CaseSummary:
+def summarise(held: Verdicts, instructions_per_ms: Mapping[str, float] = NO_FACTORS) -> CaseSummary:
     """A case as the terminal summary shows it."""
     run = held.run
     band = f"{run.named('settings', 'pulse', 'low_hz')}-{run.named('settings', 'pulse', 'high_hz')}"

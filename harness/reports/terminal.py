@@ -40,9 +40,9 @@ class CaseSummary:
     """All that the summary says about one case.
 
     A board that counts instructions has ``counts`` instead of ``latency``; for real boards of known
-    ``instructions_per_ms`` they give an estimate. ``labels`` names the convention of the reference heart rates, ``heart_rate`` the method and
-    band of the estimates. A report is None where that benchmark did not run; ``failures`` maps
-    recordings whose replay failed to the reason.
+    ``instructions_per_ms`` they give an estimate. ``labels`` names the convention of the reference
+    heart rates, ``heart_rate`` the method and band of the estimates. A report is None where that
+    benchmark did not run; ``failures`` maps recordings whose replay failed to the reason.
     """
 
     case: Case

@@ -126,7 +126,7 @@ def gate_counts(
     failures: Mapping[str, str] | None = None,
     measured_with: Mapping[str, str] | None = None,
 ) -> tuple[GateResult, ...]:
-    """Hold the instructions of a case against the reviewed ones; arguments as for ``gate_accuracy``.
+    """Hold the instructions of a case against reviewed ones; arguments as for ``gate_accuracy``.
 
     ``measured_with`` names this case's detector and model: a baseline of others is no measure.
 
@@ -141,11 +141,11 @@ def gate_counts(
         )
         return (GateResult(RULE, None, None, False, message), *_replayed(failures))
     results = [*_replayed(failures)]
-    for what, wanted in rule.measured_with.items():
-        found = (measured_with or {}).get(what)
+    for name, wanted in rule.measured_with.items():
+        found = (measured_with or {}).get(name)
         if found != wanted:
             message = (
-                f"the baseline holds for the {what} {wanted}, this run used {found}; use that, or "
+                f"the baseline holds for the {name} {wanted}, this run used {found}; use that, or "
                 f"review a baseline for this one (rule for {rule})"
             )
             return (*results, GateResult(COMPARABLE, None, None, False, message))

@@ -164,7 +164,7 @@ def run_as_root(link: SshLink, command: str) -> None:
     wire.close(1.0)
     if status != 0:
         raise BoardError(
-            f"{command.split(maxsplit=1)[0]} ended with status {status} ({last_line(said.decode())})",
+            f"a step ended with status {status} ({last_line(said.decode(errors='replace'))})",
             board=rootfs.NAME,
             doing="preparing it",
             retryable=True,

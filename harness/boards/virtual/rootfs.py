@@ -17,9 +17,8 @@ from harness.boards.wire import last_line
 
 NAME = "virtual"
 DOING = "building its image"
-PLATFORMS = tuple(f"manylinux_2_{glibc}_aarch64" for glibc in (36, 34, 31, 28, 27, 24, 17)) + (
-    "manylinux2014_aarch64",
-)
+GLIBCS = (36, 34, 31, 28, 27, 24, 17)
+PLATFORMS = (*(f"manylinux_2_{glibc}_aarch64" for glibc in GLIBCS), "manylinux2014_aarch64")
 SITE = f"usr/local/lib/python{recipe.PYTHON}/dist-packages"
 # Of no use on a board, and a third of all that is unpacked.
 PRUNED = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "var/log")
