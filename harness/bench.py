@@ -71,6 +71,13 @@ class Verdicts:
     fidelity: FidelityReport | None = None
     fidelity_gates: tuple[GateResult, ...] = ()
 
+    def add_speed(self) -> None:
+        """Sum up the stages: their times, or what they count where the board has no clock."""
+        if self.run.unit == INSTRUCTIONS:
+            self.counts = count(self.run.times)
+        else:
+            self.latency = measure(self.run.times)
+
 
 @dataclass
 class Bench:
@@ -148,14 +155,13 @@ class Bench:
     def judge_latency(self, case: Case) -> Verdicts:
         """The case with its latency report and gates; in instructions where its board counts."""
         held = self.verdicts[case]
-        if held.run.unit == INSTRUCTIONS:
-            held.counts = count(held.run.times)
-            held.latency_gates = gate_counts(
-                self.thresholds(), case, held.counts, held.run.failures, measured_with(held.run)
-            )
-            return held
-        held.latency = measure(held.run.times)
-        held.latency_gates = gate_latency(self.thresholds(), case, held.latency, held.run.failures)
+        held.add_speed()
+        rules, failures = self.thresholds(), held.run.failures
+        if held.counts is not None:
+            basis = measured_with(held.run)
+            held.latency_gates = gate_counts(rules, case, held.counts, failures, basis)
+        elif held.latency is not None:
+            held.latency_gates = gate_latency(rules, case, held.latency, failures)
         return held
 
     def judge_quantization(self, case: Case, progress: CampaignProgress) -> Verdicts:

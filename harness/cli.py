@@ -16,7 +16,6 @@ from harness.datasets.registry import load_datasets, open_dataset
 from harness.reports.progress import CampaignProgress
 from harness.reports.terminal import summary
 from harness.verdicts.accuracy import score
-from harness.verdicts.latency import measure
 from rppg_core.errors import UserError
 
 
@@ -75,7 +74,8 @@ def report(options: argparse.Namespace) -> int:
     """`rppg-bench report RESULTS`: both tables again, from the records of a run alone."""
     held = []
     for run in load_cases(options.results):
-        held.append(Verdicts(run, accuracy=score(run.scored), latency=measure(run.times)))
+        held.append(Verdicts(run, accuracy=score(run.scored)))
+        held[-1].add_speed()
     tables = summary([summarise(one) for one in held], str(options.results), {})
     Console(highlight=False).print(tables)
     return 0
