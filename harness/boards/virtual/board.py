@@ -90,6 +90,14 @@ class VirtualBoard(RemoteBoard):
         if self._emulator is None:
             self._start(resume=False)
 
+    def run_as_root(self, command: str) -> str:
+        """Run one command of its shell as root, over a connection of its own; return its output."""
+        link = connect(self.name, self.root, self._running, BOOT_S)
+        try:
+            return run_as_root(link, command)
+        finally:
+            link.close()
+
     def close(self) -> None:
         """Close the connection, stop the emulator and forget its disk."""
         super().close()
@@ -150,9 +158,7 @@ class VirtualBoard(RemoteBoard):
 
     def _set_clock(self) -> None:
         """A board that goes on from a saved memory believes that no time went by since."""
-        link = connect(self.name, self.root, self._running, BOOT_S)
-        run_as_root(link, f"date -s @{time.time():.0f}")
-        link.close()
+        self.run_as_root(f"date -s @{time.time():.0f}")
 
 
 def _to_stderr(line: str) -> None:

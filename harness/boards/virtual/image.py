@@ -153,13 +153,13 @@ def connect(board: str, target: SshTarget, emulator: Emulator, limit_s: float) -
             return link
 
 
-def run_as_root(link: SshLink, command: str) -> None:
-    """Run one command of the board's shell to its end; BoardError unless it succeeds."""
+def run_as_root(link: SshLink, command: str) -> str:
+    """Run one command of the board's shell and return its output; BoardError unless it succeeds."""
     wire = link.start(command, "preparing it")
     deadline = Deadline(ROOT_STEP_S)
-    said = b""
+    printed = said = b""
     while deadline.left_s and (came := wire.receive(min(1.0, deadline.left_s))) is not None:
-        said += came[1]
+        printed, said = printed + came[0], said + came[1]
     status = wire.status(deadline)
     wire.close(1.0)
     if status != 0:
@@ -169,6 +169,7 @@ def run_as_root(link: SshLink, command: str) -> None:
             doing="preparing it",
             retryable=True,
         )
+    return printed.decode(errors="replace")
 
 
 @contextlib.contextmanager
