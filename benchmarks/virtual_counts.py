@@ -58,10 +58,11 @@ class Asked:
     detector: str
     recordings: tuple[str, ...]
     timeout_s: float
+    datasets_file: Path = Path("datasets.yaml")
 
     def replay(self, board: Board, results: Path) -> CaseRun:
         """Replay it on a board, which is left open."""
-        dataset = open_dataset(self.dataset, Path("datasets.yaml"))
+        dataset = open_dataset(self.dataset, self.datasets_file)
         progress = CampaignProgress()
         dataset.prepare(progress.rendered)
         name, model = models.tflite_file(models.choose_model(self.model)[0], self.variant)

@@ -96,7 +96,7 @@ def test_its_clock_is_right(board):
 
 
 def test_a_failing_command_is_the_boards_failure(board):
-    with pytest.raises(BoardError, match="status 3 .no such thing"):
+    with pytest.raises(BoardError, match=r"status 3 \(no such thing\)"):
         board.run_as_root("echo no such thing >&2; exit 3")
 
 
