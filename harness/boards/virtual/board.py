@@ -25,7 +25,8 @@ class VirtualBoard(RemoteBoard):
     """A Cortex-A53 with 1 GB and Debian, emulated on this machine; its clock counts instructions.
 
     What it is sent is gone once it is closed: every session starts from the same memory and disk.
-    ``instructions_per_ms`` maps names of real boards to what their users measured.
+    ``instructions_per_ms`` maps names of real boards to what their users measured;
+    ``start_limit_s`` is how long a board that is on may take to let one in.
     """
 
     kind = "virtual"
@@ -39,6 +40,7 @@ class VirtualBoard(RemoteBoard):
         package_root: Path = PACKAGE_ROOT,
         instructions_per_ms: Mapping[str, float] | None = None,
         say: Say | None = None,
+        start_limit_s: float = BOOT_S,
     ) -> None:
         super().__init__(
             name,
@@ -50,6 +52,7 @@ class VirtualBoard(RemoteBoard):
         )
         self.instructions_per_ms = dict(instructions_per_ms or {})
         self._say = say or _to_stderr
+        self._start_limit_s = start_limit_s
         self._image: Image | None = None
         self._folder: Path | None = None
         self._emulator: Emulator | None = None
@@ -92,7 +95,7 @@ class VirtualBoard(RemoteBoard):
 
     def run_as_root(self, command: str) -> str:
         """Run one command of its shell as root, over a connection of its own; return its output."""
-        link = connect(self.name, self.root, self._running, BOOT_S)
+        link = connect(self.name, self.root, self._running, self._start_limit_s)
         try:
             return run_as_root(link, command)
         finally:
@@ -123,7 +126,9 @@ class VirtualBoard(RemoteBoard):
         try:
             if first:
                 self._start(resume=self._folder is None)
-            self._open = connect(self.name, self._target(recipe.USER), self._running, BOOT_S)
+            self._open = connect(
+                self.name, self._target(recipe.USER), self._running, self._start_limit_s
+            )
             if first:
                 self._set_clock()
         except BaseException:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,7 +19,7 @@ class QmpError(Exception):
 
 
 class Qmp:
-    """One connection to an emulator's socket; not thread-safe.
+    """One connection to an emulator's socket; it takes no second one. Threads may share it.
 
     Raises ``QmpError`` for what the emulator refuses and when it is gone.
     """
@@ -26,6 +27,7 @@ class Qmp:
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(ANSWER_S)
+        self._lock = threading.Lock()
         try:
             self._socket.connect(str(path))
             self._stream = self._socket.makefile("rwb")
@@ -39,16 +41,17 @@ class Qmp:
         """Run a command and return its answer; events that come first are passed over."""
         request = {"execute": command, "arguments": arguments}
         try:
-            self._stream.write(json.dumps(request).encode() + b"\n")
-            self._stream.flush()
-            while True:
+            with self._lock:
+                self._stream.write(json.dumps(request).encode() + b"\n")
+                self._stream.flush()
                 answer = self._read()
-                if "error" in answer:
-                    raise QmpError(f"{command}: {answer['error'].get('desc')}")
-                if "return" in answer:
-                    return answer["return"]
+                while not {"return", "error"} & set(answer):
+                    answer = self._read()
         except (OSError, ValueError) as error:
             raise QmpError(f"{command}: the emulator is gone ({error})") from error
+        if "error" in answer:
+            raise QmpError(f"{command}: {answer['error'].get('desc')}")
+        return answer["return"]
 
     def monitor(self, line: str) -> str:
         """Run a line of the human monitor and return what it prints."""
