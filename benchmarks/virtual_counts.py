@@ -196,6 +196,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("spread", "slowdown", "likeness", "variants"))
     parser.add_argument("--dataset", default="synthetic-small")
+    parser.add_argument("--datasets", type=Path, default=Path("datasets.yaml"), metavar="FILE")
     parser.add_argument("--variant", default="float32")
     parser.add_argument("--variants", default="float32,dynamic,int8")
     parser.add_argument("--model", default=models.BUNDLED_MODEL)
@@ -216,6 +217,7 @@ def main() -> int:
         options.detector,
         recordings,
         options.timeout,
+        options.datasets,
     )
     try:
         if options.what == "spread":
