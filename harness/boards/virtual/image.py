@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import os
 import shutil
 import subprocess
 import tempfile
@@ -31,6 +32,7 @@ CONNECT_S = 30.0
 """Agreeing on keys takes the emulated processor a second."""
 ROOT_STEP_S = 300.0
 PARTIAL = ".partial-"
+UNUSED_S = 14 * 86400.0
 
 Say = Callable[[str], None]
 
@@ -86,14 +88,15 @@ def ensure_image(say: Say = lambda _: None) -> Image:
     recipe.require_tools()
     base = images_folder()
     final = base / recipe.fingerprint()
-    if final.is_dir():
-        return Image(final)
     try:
         base.mkdir(parents=True, exist_ok=True)
-        with _locked(base / "lock"):
-            if not final.is_dir():
-                say("building the virtual board's image, once: a minute or two")
-                _build(base, final)
+        if not final.is_dir():
+            with _locked(base / "lock"):
+                if not final.is_dir():
+                    say("building the virtual board's image, once: a minute or two")
+                    _remove_unused(base)
+                    _build(base, final)
+        os.utime(final)
     except OSError as error:
         raise UserError(
             f"{base}: cannot hold the virtual board's image ({error}); free some space there, or "
@@ -102,9 +105,15 @@ def ensure_image(say: Say = lambda _: None) -> Image:
     return Image(final)
 
 
+def _remove_unused(base: Path) -> None:
+    """Remove what a build that was killed left, and images of recipes that are no longer used."""
+    for folder in base.iterdir():  # nobody builds beside us: the lock is ours
+        unused_s = time.time() - folder.stat().st_mtime
+        if folder.is_dir() and (folder.name.startswith(PARTIAL) or unused_s > UNUSED_S):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def _build(base: Path, final: Path) -> None:
-    for left in base.glob(f"{PARTIAL}*"):  # of a build that was killed; the lock is ours
-        shutil.rmtree(left, ignore_errors=True)
     partial = Path(tempfile.mkdtemp(dir=base, prefix=PARTIAL))
     try:
         rootfs.build(partial)

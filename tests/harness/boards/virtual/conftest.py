@@ -3,15 +3,16 @@
 import pytest
 
 from harness.boards.virtual.board import VirtualBoard
-from harness.boards.virtual.recipe import require_tools
+from harness.boards.virtual.recipe import require_tools, sources
 from rppg_core.errors import UserError
 
 
 @pytest.fixture(scope="session")
 def emulation(need):
-    """The programs that make and run a board."""
+    """What makes and runs a board: programs, and a mirror of its packages."""
     try:
         require_tools()
+        sources()
     except UserError as missing:
         need(str(missing))
 
