@@ -89,7 +89,9 @@ class VirtualBoard(RemoteBoard):
         self._emulator = None
 
     def power_on(self) -> None:
-        """Switch it on again after ``power_off``, at the same port; it takes a while to start."""
+        """Switch it on again where it is off, at the same port; it takes a while to start."""
+        if self._emulator is not None and not self._emulator.is_on:
+            self.power_off()
         if self._emulator is None:
             self._start(resume=False)
 
