@@ -44,8 +44,10 @@ LOOP = "import time; t=time.process_time_ns(); [None for _ in range({n})]; "
 LOOP += "print(time.process_time_ns()-t)"
 LOOP_TURNS = 1_000_000
 PREDICT = "    def predict(self, motion: np.ndarray, appearance: np.ndarray) -> np.ndarray:\n"
-TOLERANCE_BPM = 0.01
-"""The same code on another processor rounds differently; heart rates do not feel it."""
+TOLERANCE_BPM = 0.5
+"""OpenCV's decoder turns YUV into RGB by other code on ARM: frames are a grey level apart, which in
+clips of 6 s moved heart rates by up to 0.2 bpm. From images, which decode to the same bits, the
+rest of the pipeline differs far less."""
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def test_the_heart_rate_is_this_machines(run, asked, tmp_path):
     with LocalBoard() as here:
         [pair] = pairs(run, asked.replay(here, tmp_path))
     assert pair.difference_bpm <= TOLERANCE_BPM
-    assert pair.correlation > 0.99999
+    assert pair.correlation > 0.98
 
 
 def test_a_record_says_what_it_counts(run):
