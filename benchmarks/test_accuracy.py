@@ -3,7 +3,7 @@
 import pytest
 
 from harness.bench import Bench
-from harness.campaign import CaseRun
+from harness.replays import CaseRun
 from harness.verdicts.explain import explain_accuracy
 from harness.verdicts.thresholds import Case
 

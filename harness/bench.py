@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -16,24 +16,34 @@ from harness.boards.base import Board
 from harness.boards.errors import BoardError
 from harness.boards.inventory import load_boards, open_board
 from harness.calibration import own_calibration, refuse_overlap
-from harness.campaign import CaseRun, Pipe, likeness, run_case
+from harness.campaign import Pipe, run_case
 from harness.datasets.base import Dataset
 from harness.datasets.registry import open_dataset
 from harness.datasets.selection import Selection, parse_conditions, select
 from harness.model_making import making_of
+from harness.replays import CaseRun, likeness
 from harness.reports.progress import CampaignProgress
 from harness.reports.terminal import CaseSummary, summary
 from harness.reports.variants import FLOAT, Fidelity, Variant
 from harness.verdicts.accuracy import AccuracyReport, score
+from harness.verdicts.counts import CountReport, count
 from harness.verdicts.fidelity import FidelityReport
-from harness.verdicts.gates import GateResult, gate_accuracy, gate_latency, gate_quantization
+from harness.verdicts.gates import (
+    GateResult,
+    gate_accuracy,
+    gate_counts,
+    gate_latency,
+    gate_quantization,
+)
 from harness.verdicts.latency import LatencyReport, measure
 from harness.verdicts.thresholds import Case, Thresholds, parse_thresholds
 from rppg_core import models
 from rppg_core.errors import UserError
 from rppg_core.model_card import read_card
+from rppg_core.records import INSTRUCTIONS
 from rppg_core.tscan_int8 import partner_of
 
+NO_FACTORS: Mapping[str, float] = {}
 GONE = ("unreachable", "busy", "lease", "out of disk", "edge tpu")
 """What no other case on the same board need meet again."""
 
@@ -67,10 +77,18 @@ class Verdicts:
     accuracy: AccuracyReport | None = None
     accuracy_gates: tuple[GateResult, ...] = ()
     latency: LatencyReport | None = None
+    counts: CountReport | None = None
     latency_gates: tuple[GateResult, ...] = ()
     fidelity: FidelityReport | None = None
     fidelity_gates: tuple[GateResult, ...] = ()
     timed: bool = False
+
+    def add_speed(self) -> None:
+        """Sum up the stages: their times, or what they count where the board has no clock."""
+        if self.run.unit == INSTRUCTIONS:
+            self.counts = count(self.run.times)
+        else:
+            self.latency = measure(self.run.times)
 
 
 @dataclass
@@ -160,13 +178,18 @@ class Bench:
         return held
 
     def judge_latency(self, case: Case) -> Verdicts:
-        """The case with its latency report and gates."""
+        """The case with its latency report and gates; in instructions where its board counts."""
         held = self.verdicts[case]
-        held.latency = measure(held.run.times)
-        held.latency_gates = gate_latency(self.thresholds(), case, held.latency, held.run.failures)
+        held.add_speed()
+        rules, failures = self.thresholds(), held.run.failures
+        if held.counts is not None:
+            basis = measured_with(held.run)
+            held.latency_gates = gate_counts(rules, case, held.counts, failures, basis)
+        elif held.latency is not None:
+            held.latency_gates = gate_latency(rules, case, held.latency, failures)
         if held.run.invalid and not held.run.times:
             held.latency_gates = ()  # there is nothing to judge, and no figure to print
-            held.latency = None
+            held.latency = held.counts = None
         return held
 
     def judge_quantization(self, case: Case, progress: CampaignProgress) -> Verdicts:
@@ -187,7 +210,10 @@ class Bench:
         sent: dict[str, int] = {}
         for case, held in self.verdicts.items():
             sent[case.board] = sent.get(case.board, 0) + held.run.sent_bytes
-        cases = [summarise(held) for held in self.verdicts.values()]
+        cases = [
+            summarise(held, self._boards[case.board].instructions_per_ms)
+            for case, held in self.verdicts.items()
+        ]
         return summary(cases, str(self._results()), sent)
 
     def board_facts(self) -> dict[str, Any]:
@@ -275,7 +301,12 @@ class Bench:
         return self._folder
 
 
-def summarise(held: Verdicts) -> CaseSummary:
+def measured_with(run: CaseRun) -> dict[str, str]:
+    """What a count of instructions holds for."""
+    return {"detector": run.named("detector"), "model": run.named("model", "name")}
+
+
+def summarise(held: Verdicts, instructions_per_ms: Mapping[str, float] = NO_FACTORS) -> CaseSummary:
     """A case as the terminal summary shows it."""
     run = held.run
     band = f"{run.named('settings', 'pulse', 'low_hz')}-{run.named('settings', 'pulse', 'high_hz')}"
@@ -290,12 +321,16 @@ def summarise(held: Verdicts) -> CaseSummary:
         accuracy=held.accuracy,
         accuracy_gates=held.accuracy_gates,
         latency=held.latency,
+        counts=held.counts,
+        instructions_per_ms=instructions_per_ms,
         latency_gates=held.latency_gates,
         failures=run.failures,
         fidelity=None
         if held.fidelity is None
         else Fidelity(run.case, run.synthetic, held.fidelity, held.fidelity_gates),
-        variant=Variant(
+        variant=None
+        if run.unit == INSTRUCTIONS  # which are no time
+        else Variant(
             run.case,
             run.synthetic,
             run.model_bytes,

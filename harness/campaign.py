@@ -6,8 +6,7 @@ that every figure can be made again from that folder alone.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,14 +18,12 @@ from harness.boards.base import Board, PutReport
 from harness.datasets.base import Dataset, Labels, Recording
 from harness.datasets.checking import check_dataset
 from harness.journal import Journal, Origin
-from harness.verdicts.accuracy import Scored
-from harness.verdicts.fidelity import FidelityReport, Pair
-from harness.verdicts.latency import RunTimes, StageTimes
+from harness.replays import CaseRun, Replayed, replayed
 from harness.verdicts.thresholds import Case
 from harness.window_truth import truth_block
 from rppg_core.errors import UserError
-from rppg_core.pipeline import STAGES, Settings
-from rppg_core.records import FAILED, Record, parse_record
+from rppg_core.pipeline import Settings
+from rppg_core.records import FAILED, INSTRUCTIONS
 from rppg_core.replay import JOB_SCHEMA
 
 
@@ -62,88 +59,6 @@ class Pipe:
         names = sorted(self.detector_files)
         settings = self.settings.to_dict()
         return {"model": self.model_name, "detector": [self.detector, *names], "settings": settings}
-
-
-@dataclass(frozen=True)
-class Replayed:
-    """One recording's record beside its labels; `record` says itself whether it is a failure.
-
-    `campaign` is all that stands beside the record in its file.
-    """
-
-    recording: str
-    subject: str
-    reference_bpm: float
-    convention: str
-    record: Record
-    label_defects: tuple[str, ...] = ()
-    campaign: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class CaseRun:
-    """All replays of one case. `failures` maps recordings without a heart rate to the reason.
-
-    `absent` are recordings whose video is not here; they were not replayed.
-    """
-
-    case: Case
-    synthetic: bool
-    replays: tuple[Replayed, ...]
-    failures: Mapping[str, str]
-    sent_bytes: int
-    absent: tuple[str, ...] = ()
-
-    @property
-    def scored(self) -> tuple[Scored, ...]:
-        """Heart rates beside their references, of the replays that gave one."""
-        return tuple(
-            Scored(one.recording, one.subject, one.reference_bpm, record.bpm, record.snr_db)
-            for one in self.replays
-            if (record := one.record).bpm is not None and record.snr_db is not None
-        )
-
-    @property
-    def times(self) -> tuple[RunTimes, ...]:
-        """Stage times of the replays that gave a heart rate and were not spoilt."""
-        return tuple(
-            RunTimes(
-                one.recording,
-                one.record.duration_s,
-                tuple(StageTimes(stage, one.record.timings_ns[stage]) for stage in STAGES),
-            )
-            for one in self.replays
-            if one.record.ok and one.recording not in self.invalid
-        )
-
-    @property
-    def model_bytes(self) -> int | None:
-        """Size of the model by the records; None where none of them says it."""
-        sizes = {one.record.raw.get("campaign", {}).get("model_bytes") for one in self.replays} - {
-            None
-        }
-        return max(sizes, default=None)
-
-    @property
-    def invalid(self) -> Mapping[str, str]:
-        """Recordings whose times say nothing of the pipeline, with the reason."""
-        timings = {one.recording: one.record.raw.get("timing", {}) for one in self.replays}
-        return {
-            name: "; ".join(timing["reasons"])
-            for name, timing in timings.items()
-            if not timing.get("valid", True)
-        }
-
-    def named(self, *path: str) -> str:
-        """The distinct values of a field of the raw records, for the summary."""
-        found = []
-        for one in self.replays:
-            value: Any = one.record.raw
-            for key in path:
-                value = value.get(key, {}) if isinstance(value, Mapping) else {}
-            if value != {}:
-                found.append(str(value))
-        return ", ".join(sorted(set(found)))
 
 
 class Observer(Protocol):
@@ -214,68 +129,14 @@ def run_case(
             campaign = _campaign(case, dataset, recording, truth, pipe, content)
             content["campaign"] = {**campaign, "made_from": made_from[recording.id]}
             journal.write(recording.id, content)
-        replayed = _replayed(content["campaign"], content)
-        replays.append(replayed)
-        if replayed.record.error is not None:
-            failures[recording.id] = replayed.record.error
+        one = replayed(content["campaign"], content)
+        replays.append(one)
+        if one.record.error is not None:
+            failures[recording.id] = one.record.error
         how = "kept: " if recording.id in kept else ""
-        observer.done(case, recording.id, how + _outcome(replayed))
+        observer.done(case, recording.id, how + _outcome(one))
     sent += attempts.sent_bytes if attempts else 0
     return CaseRun(case, dataset.synthetic, tuple(replays), failures, sent, absent)
-
-
-def pairs(variant: CaseRun, whole: CaseRun) -> tuple[Pair, ...]:
-    """Recordings that gave a heart rate in both runs; `whole` is the float model's."""
-    others = {one.recording: one.record for one in whole.replays if one.record.bpm is not None}
-    return tuple(
-        Pair(
-            one.recording,
-            one.reference_bpm,
-            float(others[one.recording].bpm or 0),
-            one.record.bpm,
-            np.asarray(others[one.recording].raw["result"]["derivative"], dtype=np.float64),
-            np.asarray(one.record.raw["result"]["derivative"], dtype=np.float64),
-        )
-        for one in variant.replays
-        if one.record.bpm is not None and one.recording in others
-    )
-
-
-def likeness(run: CaseRun, whole: CaseRun) -> FidelityReport:
-    """A case held against the float model's on the same board and dataset."""
-    return FidelityReport(pairs(run, whole), run.model_bytes, whole.model_bytes)
-
-
-def load_cases(results: Path) -> list[CaseRun]:
-    """The cases that the records below `results` make up. Raises UserError if there are none."""
-    found: dict[tuple[Case, bool], list[Replayed]] = {}
-    for content in _stored(results):
-        campaign = content["campaign"]
-        case = Case(campaign["board"], campaign["dataset"], campaign["variant"])
-        key = (case, bool(campaign["synthetic"]))
-        found.setdefault(key, []).append(_replayed(campaign, content))
-    if not found:
-        raise UserError(f"{results}: no records in this folder; name the folder of a run")
-    return [
-        CaseRun(
-            case,
-            synthetic,
-            tuple(replays),
-            {r.recording: r.record.error for r in replays if r.record.error is not None},
-            0,
-        )
-        for (case, synthetic), replays in found.items()
-    ]
-
-
-def _stored(results: Path) -> Iterator[dict[str, Any]]:
-    for path in sorted(results.rglob("*.json")):
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as bad:
-            raise UserError(f"{path}: cannot be read as a record ({bad})") from None
-        if isinstance(content, dict) and "campaign" in content:
-            yield content
 
 
 def _all_labels(
@@ -334,6 +195,7 @@ def job_of(
         "settings": pipe.settings.to_dict(),
         "runtime": board.settings.delegate or board.runtime,
         "threads": board.threads,
+        "timings_unit": board.timings_unit,
     }
 
 
@@ -385,21 +247,13 @@ def _campaign(
     }
 
 
-def _replayed(campaign: Mapping[str, Any], content: Mapping[str, Any]) -> Replayed:
-    return Replayed(
-        campaign["recording"],
-        campaign["subject"],
-        float(campaign["reference_bpm"]),
-        campaign["labels"],
-        parse_record(content),
-        label_defects=tuple(campaign.get("label_defects", ())),
-        campaign=campaign,
-    )
-
-
 def _outcome(one: Replayed) -> str:
     record = one.record
     if record.status == FAILED or record.bpm is None:
         return f"failed: {record.error}"
-    factor = sum(int(row.sum()) for row in record.timings_ns.values()) / 1e9 / record.duration_s
-    return f"{record.bpm:.1f} bpm, truth {one.reference_bpm:.1f}; real-time factor {factor:.3f}"
+    taken = sum(int(row.sum()) for row in record.timings_ns.values())
+    if record.timings_unit == INSTRUCTIONS:
+        speed = f"{taken / len(record.times_s) / 1e6:.2f} M instr a frame"
+    else:
+        speed = f"real-time factor {taken / 1e9 / record.duration_s:.3f}"
+    return f"{record.bpm:.1f} bpm, truth {one.reference_bpm:.1f}; {speed}"

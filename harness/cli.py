@@ -12,17 +12,16 @@ from harness import board_commands, calibration, cli_labels, compare_models, plo
 from harness.bench import Verdicts, summarise
 from harness.boards.errors import BoardError
 from harness.boards.inventory import load_boards
-from harness.campaign import likeness, load_cases
 from harness.datasets.registry import open_dataset
 from harness.datasets.selection import parse_conditions
 from harness.examine import study
+from harness.replays import likeness, load_cases
 from harness.reports.accuracy_tables import accuracy_tables
 from harness.reports.conditions import condition_tables
 from harness.reports.progress import CampaignProgress
 from harness.reports.terminal import summary
 from harness.reports.variants import FLOAT
 from harness.verdicts.accuracy import score
-from harness.verdicts.latency import measure
 from rppg_core.errors import UserError
 
 
@@ -62,7 +61,8 @@ def report(options: argparse.Namespace) -> int:
     held, runs = [], load_cases(options.results)
     plain = {(one.case.board, one.case.dataset): one for one in runs if one.case.variant == FLOAT}
     for run in runs:
-        one = Verdicts(run, accuracy=score(run.scored), latency=measure(run.times))
+        one = Verdicts(run, accuracy=score(run.scored))
+        one.add_speed()
         whole = plain.get((run.case.board, run.case.dataset))
         if whole is not None:
             one.fidelity = likeness(run, whole)

@@ -18,10 +18,11 @@ from rich.console import Console
 from harness.boards.errors import BoardError
 from harness.boards.local import LocalBoard
 from harness.calibration import own_calibration, refuse_overlap
-from harness.campaign import CaseRun, Pipe, likeness, run_case
+from harness.campaign import Pipe, run_case
 from harness.datasets.base import Dataset, Recording
 from harness.datasets.registry import open_dataset
 from harness.datasets.selection import Selection, select
+from harness.replays import CaseRun, likeness
 from harness.reports.comparison import Comparison, as_json, tables
 from harness.reports.progress import CampaignProgress
 from harness.verdicts.thresholds import Case

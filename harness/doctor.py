@@ -15,7 +15,8 @@ from harness.boards.provision import MINIMUM
 from harness.boards.ssh import RemoteBoard
 from harness.campaign import Pipe, job_of
 from harness.datasets.base import Labels, Recording
-XX
+from harness.datasets.plans import plan_clips
+from harness.datasets.synthetic import SyntheticDataset, default_root
 from rppg_core import models
 from rppg_core.errors import UserError
 from rppg_core.runtime import RUNTIMES

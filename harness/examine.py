@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.campaign import CaseRun, Replayed
+from harness.replays import CaseRun, Replayed
 from harness.verdicts.accuracy import Scored
 from harness.verdicts.examined import CaseStudy, Examined
 from harness.verdicts.surroundings import Surroundings

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.campaign import CaseRun, load_cases
 from harness.datasets.registry import open_dataset
 from harness.examine import study
+from harness.replays import CaseRun, load_cases
 from harness.reports.pictures import Picture, picture
 from rppg_core.errors import UserError
 from rppg_core.video import open_source

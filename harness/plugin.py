@@ -12,7 +12,7 @@ from rich.console import Console
 
 from harness.bench import Bench, Options, Verdicts
 from harness.boards.errors import BoardError
-from harness.campaign import CaseRun
+from harness.replays import CaseRun
 from harness.reports.progress import CampaignProgress
 from harness.verdicts.gates import GateResult
 from harness.verdicts.thresholds import Case

@@ -7,7 +7,7 @@ from array import array
 from collections import deque
 from dataclasses import asdict, dataclass, field
 from time import perf_counter_ns
-from typing import Any, Deque, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Deque, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -118,11 +118,16 @@ class Result:
 
 
 class Pipeline:
-    """Frames in, heart rate out. One instance per recording."""
+    """Frames in, heart rate out. One instance per recording; `clock_ns` times its stages."""
 
     def __init__(
-        self, detector: Detector, model: TSCAN, settings: Optional[Settings] = None
+        self,
+        detector: Detector,
+        model: TSCAN,
+        settings: Optional[Settings] = None,
+        clock_ns: Callable[[], int] = perf_counter_ns,
     ) -> None:
+        self._clock_ns = clock_ns
         self.settings = settings or Settings()
         self._tracker = FaceTracker(detector, self.settings.track)
         self._preprocessor = Preprocessor(self.settings.enlargement)
@@ -236,18 +241,18 @@ class Pipeline:
         """Every frame of `source`, then the result."""
         frames = iter(source)
         while True:
-            start_ns = perf_counter_ns()
+            start_ns = self._clock_ns()
             frame = next(frames, None)
             if frame is None:
                 break
-            self.push(frame, perf_counter_ns() - start_ns)
+            self.push(frame, self._clock_ns() - start_ns)
         try:
             return self.finish()
         except (NoFaceError, PulseError) as bad:
             raise type(bad)(f"{source}: {bad}") from None
 
     def _timed(self, stage: str) -> "_Stopwatch":
-        return _Stopwatch(self._timings[stage])
+        return _Stopwatch(self._timings[stage], self._clock_ns)
 
     def _keep(self, derivative: float, lost: bool) -> None:
         self._derivative.append(derivative)
@@ -320,11 +325,12 @@ class Pipeline:
 class _Stopwatch:
     """Adds the time spent inside `with` to the last entry of a row of timings."""
 
-    def __init__(self, timings: "array[int]") -> None:
+    def __init__(self, timings: "array[int]", clock_ns: Callable[[], int]) -> None:
         self._timings = timings
+        self._clock_ns = clock_ns
 
     def __enter__(self) -> None:
-        self._start_ns = perf_counter_ns()
+        self._start_ns = self._clock_ns()
 
     def __exit__(self, *_: object) -> None:
-        self._timings[-1] += perf_counter_ns() - self._start_ns
+        self._timings[-1] += self._clock_ns() - self._start_ns

@@ -19,14 +19,16 @@ from rppg_core.pipeline import STAGES, Result
 
 RECORD_SCHEMA = "rppg-record/1"
 OK, FAILED = "ok", "failed"
+# What `timings_ns` counts: nanoseconds, or, where one is one, instructions of an emulated board.
+NANOSECONDS, INSTRUCTIONS = "ns", "instructions"
 
 
 @dataclass(frozen=True)
 class Record:
     """A record as the host reads it. `result` is None for a replay that failed; `error` says why.
 
-    `times_s` (frames,) and `timings_ns[stage]` (frames,) int64 are NumPy arrays; `raw` is the
-    whole JSON object.
+    `times_s` (frames,) and `timings_ns[stage]` (frames,) int64 are NumPy arrays, the latter in
+    `timings_unit`; `raw` is the whole JSON object.
     """
 
     recording: str
@@ -38,6 +40,7 @@ class Record:
     times_s: np.ndarray
     timings_ns: Dict[str, np.ndarray]
     raw: Mapping[str, Any]
+    timings_unit: str = NANOSECONDS
 
     @property
     def ok(self) -> bool:
@@ -146,6 +149,7 @@ def parse_record(content: Mapping[str, Any]) -> Record:
                 times_s=np.empty(0),
                 timings_ns={},
                 raw=content,
+                timings_unit=_unit(content),
             )
         if content["status"] != OK:
             raise UserError(f"a record of status {content['status']!r}; replay it again")
@@ -164,6 +168,7 @@ def parse_record(content: Mapping[str, Any]) -> Record:
             times_s=times_s,
             timings_ns=timings,
             raw=content,
+            timings_unit=_unit(content),
         )
     except (KeyError, TypeError, ValueError) as bad:
         raise UserError(f"a record without a usable {bad}; replay it again") from None
@@ -174,6 +179,13 @@ def _number(result: Mapping[str, Any], name: str) -> float:
     if not isinstance(value, (int, float)) or not np.isfinite(value):
         raise ValueError(f"{name}: {value!r} is no finite number")
     return float(value)
+
+
+def _unit(content: Mapping[str, Any]) -> str:
+    unit = content.get("timings_unit", NANOSECONDS)
+    if unit not in (NANOSECONDS, INSTRUCTIONS):
+        raise ValueError(f"timings_unit: {unit!r} is none that is known")
+    return str(unit)
 
 
 def _cpu_model() -> str:

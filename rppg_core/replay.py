@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 import cv2
 
@@ -25,6 +25,8 @@ from rppg_core.faces import Detector, make_detector
 from rppg_core.pipeline import Pipeline, Settings
 from rppg_core.records import (
     FAILED,
+    INSTRUCTIONS,
+    NANOSECONDS,
     OK,
     RECORD_SCHEMA,
     host_facts,
@@ -84,6 +86,7 @@ class Job:
     settings: Settings
     runtime: str
     threads: int
+    timings_unit: str
     out_dir: Path
     lease: Optional[LeaseToken] = None
 
@@ -115,6 +118,7 @@ def parse_job(content: Any) -> Job:
             settings=Settings.from_dict(content.get("settings", {})),
             runtime=str(content.get("runtime", "auto")),
             threads=threads,
+            timings_unit=_timings_unit(content),
             out_dir=Path(content["out_dir"]),
             lease=None if content.get("lease") is None else _lease(content["lease"]),
         )
@@ -126,6 +130,13 @@ def parse_job(content: Any) -> Job:
 
 def _lease(content: Mapping[str, Any]) -> LeaseToken:
     return LeaseToken(Path(content["file"]), int(content["generation"]))
+
+
+def _timings_unit(content: Mapping[str, Any]) -> str:
+    unit = content.get("timings_unit", NANOSECONDS)
+    if unit not in (NANOSECONDS, INSTRUCTIONS):
+        raise UserError(f"the job wants timings in {unit!r}, which is no unit of theirs")
+    return str(unit)
 
 
 def _text_or_none(value: Any) -> Optional[str]:
@@ -169,6 +180,7 @@ def _context(job: Job, item: Item, model: TSCAN, facts: Mapping[str, Any]) -> Di
             "version": model.runtime.version,
             "threads": job.threads,
         },
+        "timings_unit": job.timings_unit,
         "clock": "container" if item.times_s is None else "labels",
         "code_version": __version__,
         "host": dict(facts),
@@ -180,7 +192,7 @@ def _replay(
     job: Job, item: Item, model: TSCAN, detector: Detector, context: Dict[str, Any]
 ) -> Dict[str, Any]:
     start = time.perf_counter()
-    pipeline = Pipeline(detector, model, job.settings)
+    pipeline = Pipeline(detector, model, job.settings, _clock(job))
     try:
         with open_source(item.path, times_s=item.times_s, threads=job.threads) as source:
             moved = _Watched(item.id, source, job.lease)
@@ -190,12 +202,19 @@ def _replay(
                 "moved_timestamps": moved.moved_timestamps,
             }
         context.update(status=OK, result=result_to_dict(result))
+        if job.timings_unit == INSTRUCTIONS:
+            context["result"]["real_time_factor"] = None  # instructions keep up with nothing
     except UserError as bad:
         context.update(status=FAILED, error={"kind": type(bad).__name__, "message": str(bad)})
     context["surroundings"] = pipeline.surroundings()
     context["wall_s"] = time.perf_counter() - start
     context["peak_memory_bytes"] = peak_memory_bytes()
     return context
+
+
+def _clock(job: Job) -> Callable[[], int]:
+    """What times the stages: where time is instructions, only this process's own count."""
+    return time.process_time_ns if job.timings_unit == INSTRUCTIONS else time.perf_counter_ns
 
 
 class _Watched(FrameSource):

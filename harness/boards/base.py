@@ -11,6 +11,7 @@ from typing import Any
 
 import rppg_core
 from harness.boards.settings import BoardSettings
+from rppg_core.records import NANOSECONDS
 
 PACKAGE_ROOT = Path(rppg_core.__file__).parent
 """The folder whose ``replay`` module a board runs."""
@@ -50,11 +51,14 @@ class Board(ABC):
 
     kind: str
     settings: BoardSettings = BoardSettings()
+    timings_unit: str = NANOSECONDS
+    """What its records' stage times count."""
 
     def __init__(self, name: str, *, threads: int = 1, runtime: str = "auto") -> None:
         self.name = name
         self.threads = threads
         self.runtime = runtime
+        self.instructions_per_ms: dict[str, float] = {}
 
     @abstractmethod
     def connect(self) -> None:

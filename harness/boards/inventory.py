@@ -17,6 +17,7 @@ from harness.boards.settings import BoardSettings, Budget, Delegate, Expect, Hea
 from harness.boards.ssh import DEFAULT_WORKDIR, SshBoard
 from harness.boards.ssh_config import with_ssh_config
 from harness.boards.ssh_link import SSH_PORT, SshTarget
+from harness.boards.virtual.board import VirtualBoard
 from harness.boards.yaml_lines import Lines, did_you_mean, parse_yaml
 from rppg_core.errors import UserError
 from rppg_core.runtime import RUNTIMES
@@ -93,8 +94,25 @@ class SshSpec(_Spec):
     connect_timeout_s: Seconds = Field(10.0, description="seconds, at most 300")
 
 
-BoardSpec = LocalSpec | LoopbackSpec | SshSpec
-SPECS: Mapping[str, type[_Spec]] = {"local": LocalSpec, "loopback": LoopbackSpec, "ssh": SshSpec}
+class VirtualSpec(_Spec):
+    """An emulated board, its ``threads`` always 1.
+
+    ``instructions_per_ms`` has, for real boards by any name, what was measured on them; with it
+    counts are also shown as an estimate of time.
+    """
+
+    kind: Literal["virtual"]
+    threads: Literal[1] = 1
+    instructions_per_ms: dict[Text, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+
+
+BoardSpec = LocalSpec | LoopbackSpec | SshSpec | VirtualSpec
+SPECS: Mapping[str, type[_Spec]] = {
+    "local": LocalSpec,
+    "loopback": LoopbackSpec,
+    "ssh": SshSpec,
+    "virtual": VirtualSpec,
+}
 _ADAPTER: TypeAdapter[BoardSpec] = TypeAdapter(Annotated[BoardSpec, Field(discriminator="kind")])
 
 
@@ -136,6 +154,10 @@ def _make(spec: BoardSpec) -> Board:
             workdir=spec.workdir,
             threads=spec.threads,
             runtime=spec.runtime,
+        )
+    if isinstance(spec, VirtualSpec):
+        return VirtualBoard(
+            spec.name, runtime=spec.runtime, instructions_per_ms=spec.instructions_per_ms
         )
     return SshBoard(
         spec.name,

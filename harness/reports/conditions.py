@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.campaign import CaseRun, Replayed, load_cases
+from harness.replays import CaseRun, Replayed, load_cases
 from harness.verdicts.conditions import HOLDS_BPM, Condition, Observed, beat_of, by_condition
 from harness.verdicts.surroundings import Surroundings
 from rppg_core.errors import UserError

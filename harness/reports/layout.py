@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.verdicts.gates import (
+    COMPARABLE,
     CORRELATION,
     FIDELITY_SNR,
     LOST,
@@ -108,6 +109,8 @@ def _verdict(result: GateResult) -> Text:
         bound = "no rule"
     elif result.gate == REPLAYED:
         bound = f"{result.figure:.0f} failed"
+    elif result.gate == COMPARABLE:
+        bound = "another baseline"
     elif result.figure is None and result.gate.startswith(MS_PER_FRAME):
         bound = f"no {result.gate.removeprefix(MS_PER_FRAME)[1:]}"
     else:

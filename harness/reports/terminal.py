@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rich.console import Console, Group, RenderableType
@@ -11,6 +11,7 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
+from harness.reports.counting import Counted, count_table, estimates
 from harness.reports.intervals import INTERVALS_NOTE, written
 from harness.reports.layout import (
     SYNTHETIC,
@@ -25,6 +26,7 @@ from harness.reports.layout import (
 from harness.reports.progress import printable
 from harness.reports.variants import FLOAT, Fidelity, Variant, fidelity_table, overview_tables
 from harness.verdicts.accuracy import AccuracyFigures, AccuracyReport, HeartRateGroup
+from harness.verdicts.counts import CountReport
 from harness.verdicts.gates import (
     MAE,
     REPLAYED,
@@ -44,10 +46,12 @@ ABSENT_SHOWN = 8  # recordings without a video, by name
 class CaseSummary:
     """All that the summary says about one case.
 
-    ``labels`` names the convention of the reference heart rates, ``heart_rate`` the method and
-    band of the estimates. A report is None where that benchmark did not run; ``failures`` maps
-    recordings whose replay failed to the reason, ``invalid`` those whose times are not counted;
-    ``timed`` says whether times were asked for. ``absent`` are recordings without a video here.
+    A board that counts instructions has ``counts`` instead of ``latency``; for real boards of known
+    ``instructions_per_ms`` they give an estimate. ``labels`` names the convention of the reference
+    heart rates, ``heart_rate`` the method and band of the estimates. A report is None where that
+    benchmark did not run; ``failures`` maps recordings whose replay failed to the reason,
+    ``invalid`` those whose times are not counted; ``timed`` says whether times were asked for.
+    ``absent`` are recordings without a video here.
     """
 
     case: Case
@@ -66,6 +70,8 @@ class CaseSummary:
     absent: Sequence[str] = ()
     invalid: Mapping[str, str] = field(default_factory=dict)
     timed: bool = False
+    counts: CountReport | None = None
+    instructions_per_ms: Mapping[str, float] = field(default_factory=dict)
 
 
 def summary(
@@ -83,6 +89,8 @@ def summary(
         parts += [accuracy_table(cases), ""]
     if any(one.latency for one in cases):
         parts += [time_table(cases), ""]
+    if any(one.counts for one in cases):
+        parts += [count_table([_counted(one) for one in cases]), ""]
     held = [one.fidelity for one in cases if one.fidelity and one.case.variant != FLOAT]
     if held:
         parts += [fidelity_table(held), ""]
@@ -189,17 +197,8 @@ def _notes(cases: Sequence[CaseSummary], records: str, deployed_bytes: Mapping[s
     notes = Table.grid(padding=(0, 2, 0, 0))
     notes.add_column(style="bold", no_wrap=True)
     notes.add_column(overflow="fold")
-    for one in cases:
-        for recording, reason in sorted(one.failures.items()):
-            line = f"{one.case}, {recording}: {' '.join(reason.split())}"
-            notes.add_row(Text("failed", style="bold red"), Text(printable(line)))
-        if one.timed:
-            for recording, reason in sorted(one.invalid.items()):
-                line = f"{one.case}, {recording}: times not counted: {reason}"
-                notes.add_row(Text("invalid", style="bold yellow"), Text(printable(line)))
-    for name, absent in {one.case.dataset: one.absent for one in cases if one.absent}.items():
-        few = ", ".join(absent[:ABSENT_SHOWN]) + (", ..." if len(absent) > ABSENT_SHOWN else "")
-        notes.add_row("absent", Text(f"{name}: no video of {len(absent)} recordings: {few}"))
+    for trouble in _troubles(cases):
+        notes.add_row(*trouble)
     splits = [
         f"{one.case}: {_split(one.latency.split)}; RTF of {_runs(one.latency)}"
         for one in cases
@@ -211,6 +210,8 @@ def _notes(cases: Sequence[CaseSummary], records: str, deployed_bytes: Mapping[s
         notes.add_row("", Text(split))
     if _several_variants(cases):
         notes.add_row("x", "float32's time in predict over the variant's, best replay of each")
+    for line in estimates([_counted(one) for one in cases]):
+        notes.add_row("estimate", Text(line))
     kinds = {
         "detector": _by_name((one.case.board, one.detector) for one in cases),
         "model": _by_name((one.case.variant, one.model) for one in cases),
@@ -227,6 +228,26 @@ def _notes(cases: Sequence[CaseSummary], records: str, deployed_bytes: Mapping[s
     if any(one.synthetic for one in cases):
         notes.add_row(SYNTHETIC, "rendered clips with a known pulse; no person was measured")
     return notes
+
+
+def _counted(one: CaseSummary) -> Counted:
+    return Counted(_names(one), one.case, one.counts, one.latency_gates, one.instructions_per_ms)
+
+
+def _troubles(cases: Sequence[CaseSummary]) -> Iterator[tuple[Text, Text]]:
+    """What failed, what was not counted, and what is not there."""
+    for one in cases:
+        for recording, reason in sorted(one.failures.items()):
+            line = f"{one.case}, {recording}: {' '.join(reason.split())}"
+            yield Text("failed", style="bold red"), Text(printable(line))
+        if one.timed:
+            for recording, reason in sorted(one.invalid.items()):
+                line = f"{one.case}, {recording}: times not counted: {reason}"
+                yield Text("invalid", style="bold yellow"), Text(printable(line))
+    for name, absent in {one.case.dataset: one.absent for one in cases if one.absent}.items():
+        few = ", ".join(absent[:ABSENT_SHOWN]) + (", ..." if len(absent) > ABSENT_SHOWN else "")
+        line = f"{name}: no video of {len(absent)} recordings: {few}"
+        yield Text("absent"), Text(printable(line))
 
 
 def _split(split: ThreeWaySplit) -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from harness.verdicts.accuracy import AccuracyReport, score
+from harness.verdicts.counts import CountReport
 from harness.verdicts.fidelity import FidelityReport
-from harness.verdicts.gates import GateResult, stage_gate
+from harness.verdicts.gates import GateResult, count_gate, stage_gate
 from harness.verdicts.latency import LatencyReport, StageFigures
 from harness.verdicts.thresholds import Case
 
 # More rows than these push the verdict off the screen.
 WORST_SHOWN = 5
 FAILURES_SHOWN = 10
+LARGEST_NAMED = 3
 # Mean correlations on rendered clips with the published weights: 0.997 converted well, 0.91 when
 # calibrated with noise or in the dark, 0.46 with the attention mask divided in 8 bits.
 CALIBRATION_DAMAGE_BELOW, MASK_DAMAGE_BELOW = 0.98, 0.8
@@ -72,6 +74,39 @@ def explain_latency(
             f"{report.processing_s:.1f} s for {report.media_s:.1f} s of video:",
             *_aligned(rows, names=1),
             _look_first(report.stages, limits),
+        ]
+    return "\n".join(lines + _failures(failures))
+
+
+def explain_counts(
+    case: Case,
+    report: CountReport,
+    results: Sequence[GateResult],
+    failures: Mapping[str, str] | None = None,
+) -> str:
+    """Return the gates of a case, the work of each stage and the three that take the most."""
+    lines = _gates(case, "amount of work", results)
+    if report.stages:
+        limits = {one.gate: one.threshold for one in results}
+        rows: list[Row] = [("stage", "calls", "p50", "M instr/frame", "share", "limit")]
+        for one in report.stages:
+            limit = limits.get(count_gate(one.stage))
+            rows.append(
+                (
+                    one.stage,
+                    str(one.calls),
+                    "-" if one.p50_minstr is None else f"{one.p50_minstr:.3f}",
+                    f"{one.minstr_per_frame:.4f}",
+                    f"{one.share_percent:.0f} %",
+                    "" if limit is None else f"{limit:.4f}",
+                )
+            )
+        largest = ", ".join(one.stage for one in report.largest(LARGEST_NAMED))
+        lines += [
+            "",
+            f"Millions of instructions in {report.runs} runs, {report.frames} frames:",
+            *_aligned(rows, names=1),
+            f"The largest are {largest}.",
         ]
     return "\n".join(lines + _failures(failures))
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.verdicts.accuracy import AccuracyReport, HeartRateGroup
+from harness.verdicts.counts import CountReport, per_stage, slowdown_percent
 from harness.verdicts.fidelity import FidelityReport
 from harness.verdicts.latency import LatencyReport
 from harness.verdicts.thresholds import Case, Rule, Thresholds, find_rule
@@ -15,6 +16,8 @@ MAE = "mae_bpm"
 SNR = "mean_snr_db"
 RTF = "real_time_factor"
 MS_PER_FRAME = "ms_per_frame"
+MINSTR_PER_FRAME = "minstr_per_frame"
+COMPARABLE = "comparable"
 REPLAYED = "replayed"
 RULE = "rule"
 LOST = "lost_locks"
@@ -99,7 +102,7 @@ def gate_latency(
         UserError: two rules match and neither is more specific.
     """
     rule = find_rule(thresholds.latency, case)
-    if rule is None:
+    if rule is None or rule.baseline_minstr_per_frame:  # those are for boards without a clock
         return (_no_rule("latency", case), *_replayed(failures))
     results = [*_replayed(failures)]
     if rule.max_real_time_factor is not None:
@@ -109,6 +112,51 @@ def gate_latency(
     for stage, limit in rule.max_stage_ms_per_frame.items():
         what, figure = f"{stage}, mean of a frame", ms_per_frame.get(stage)
         results.append(_at_most(stage_gate(stage), what, figure, limit, unit="ms", rule=rule))
+    return tuple(results)
+
+
+def count_gate(stage: str) -> str:
+    """Return the name of the gate on one stage's millions of instructions a frame, or ``all``."""
+    return f"{MINSTR_PER_FRAME}.{stage}"
+
+
+def gate_counts(
+    thresholds: Thresholds,
+    case: Case,
+    report: CountReport,
+    failures: Mapping[str, str] | None = None,
+    measured_with: Mapping[str, str] | None = None,
+) -> tuple[GateResult, ...]:
+    """Hold the instructions of a case against reviewed ones; arguments as for ``gate_accuracy``.
+
+    ``measured_with`` names this case's detector and model: a baseline of others is no measure.
+
+    Raises:
+        UserError: two rules match and neither is more specific.
+    """
+    rule = find_rule(thresholds.latency, case)
+    if rule is None or not rule.baseline_minstr_per_frame:
+        message = (
+            f"no latency rule with baseline_minstr_per_frame matches {case}, whose board counts "
+            "instructions; add one with the figures of this run, once reviewed"
+        )
+        return (GateResult(RULE, None, None, False, message), *_replayed(failures))
+    results = [*_replayed(failures)]
+    for name, wanted in rule.measured_with.items():
+        found = (measured_with or {}).get(name)
+        if found != wanted:
+            message = (
+                f"the baseline holds for the {name} {wanted}, this run used {found}; use that, or "
+                f"review a baseline for this one (rule for {rule})"
+            )
+            return (*results, GateResult(COMPARABLE, None, None, False, message))
+    figures = per_stage(report)
+    for stage, baseline in rule.baseline_minstr_per_frame.items():
+        figure, limit = figures.get(stage), baseline * (1 + rule.max_slowdown_percent / 100)
+        what = f"{stage}, mean of a frame"
+        if figure is not None:
+            what += f" ({slowdown_percent(figure, baseline):+.2f} % of {baseline:g})"
+        results.append(_at_most(count_gate(stage), what, figure, limit, unit="M instr", rule=rule))
     return tuple(results)
 
 

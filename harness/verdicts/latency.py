@@ -16,6 +16,8 @@ STAGES: tuple[str, ...] = get_args(Stage)
 PERCENTILES = (50, 90, 99)
 NS_PER_MS = 1e6
 NS_PER_S = 1e9
+NANOSECONDS, INSTRUCTIONS = "ns", "instructions"
+"""What ``RunTimes`` may count; the latter is summed up by ``counts`` and is no time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +64,11 @@ class RunTimes:
     recording: str
     media_s: float
     stages: tuple[StageTimes, ...]
+    unit: str = NANOSECONDS
 
     def __post_init__(self) -> None:
+        if self.unit not in (NANOSECONDS, INSTRUCTIONS):
+            raise ValueError(f"{self.recording}: {self.unit!r} is no unit of stage times")
         names = [one.stage for one in self.stages]
         if not names or len(set(names)) != len(names):
             raise ValueError(f"{self.recording}: stages must be given once each, got {names}")
@@ -139,8 +144,10 @@ def measure(runs: Sequence[RunTimes]) -> LatencyReport:
     """Sum up replays of one variant on one board; stages come in the pipeline's order.
 
     Raises:
-        ValueError: the runs do not all have the same stages.
+        ValueError: the runs do not all have the same stages, or one counts instructions.
     """
+    if any(run.unit != NANOSECONDS for run in runs):
+        raise ValueError("a run counts instructions; those are no time")
     if len({frozenset(one.stage for one in run.stages) for run in runs}) > 1:
         raise ValueError("the runs were timed by different stages and cannot be summed up")
     media_s = sum(run.media_s for run in runs)

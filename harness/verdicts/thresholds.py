@@ -17,6 +17,9 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 Pattern = Annotated[str, Field(min_length=1)]
 
 WILDCARDS = frozenset("*?[")
+CountedStage = Literal[Stage, "all"]
+DEFAULT_SLOWDOWN_PERCENT = 0.5
+"""Five times what a count varies by."""
 # A file with many mistakes is mended a few at a time; a line with all of them is not read.
 MISTAKES_NAMED = 3
 
@@ -44,7 +47,8 @@ class Rule(BaseModel):
 
     @model_validator(mode="after")
     def _sets_a_threshold(self) -> Rule:
-        names = [name for name in type(self).model_fields if name not in Rule.model_fields]
+        about = (*Rule.model_fields, "max_slowdown_percent", "measured_with")
+        names = [name for name in type(self).model_fields if name not in about]
         if all(getattr(self, name) in (None, {}) for name in names):
             raise ValueError(f"the rule sets no threshold; set one of {', '.join(names)}")
         return self
@@ -80,10 +84,25 @@ class AccuracyRule(Rule):
 
 
 class LatencyRule(Rule):
-    """Bounds on the real-time factor and on each stage's mean ms a frame; None asks nothing."""
+    """Bounds on the real-time factor and on each stage's mean ms a frame; None asks nothing.
+
+    On a board that counts instructions those two say nothing. There ``baseline_minstr_per_frame``
+    has reviewed counts, of stages and of ``all``, and ``max_slowdown_percent`` what may be added.
+    ``measured_with`` names what they hold for (detector, model); other counts are not compared.
+    """
 
     max_real_time_factor: Positive | None = None
     max_stage_ms_per_frame: Mapping[Stage, Positive] = Field(default_factory=dict)
+    baseline_minstr_per_frame: Mapping[CountedStage, Positive] = Field(default_factory=dict)
+    max_slowdown_percent: Positive = DEFAULT_SLOWDOWN_PERCENT
+    measured_with: Mapping[Literal["detector", "model"], str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_kind_of_clock(self) -> LatencyRule:
+        timed = self.max_real_time_factor is not None or self.max_stage_ms_per_frame
+        if timed and self.baseline_minstr_per_frame:
+            raise ValueError("a rule holds for times or for instructions; make it two rules")
+        return self
 
 
 class QuantizationRule(Rule):

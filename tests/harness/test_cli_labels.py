@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from harness.bench import label_note
-from harness.campaign import CaseRun, Replayed, _all_labels, _campaign, run_case
+from harness.campaign import _all_labels, _campaign, run_case
 from harness.cli import main
 from harness.datasets import checking
 from harness.datasets.registry import open_dataset
 from harness.datasets.ubfc2 import GroundTruth, write_ground_truth
+from harness.replays import CaseRun, Replayed
 from harness.verdicts.thresholds import Case
 from rppg_core.errors import UserError
 

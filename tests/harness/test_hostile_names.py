@@ -10,8 +10,9 @@ import pytest
 from harness.attempts import Effort
 from harness.boards.inventory import load_boards
 from harness.boards.loopback import LoopbackBoard
-from harness.campaign import Pipe, load_cases, run_case
+from harness.campaign import Pipe, run_case
 from harness.datasets.registry import open_dataset
+from harness.replays import load_cases
 from harness.reports.progress import CampaignProgress
 from harness.verdicts.thresholds import Case
 from rppg_core.errors import UserError

@@ -136,6 +136,7 @@ def put(value, *keys):
         put([0.0, "x"], "result", "time_s"),
         drop("result", "timings_ns", "decode"),
         put([1, 2], "result", "timings_ns", "predict"),
+        put("ms", "timings_unit"),
     ],
 )
 def test_a_record_that_lacks_something_is_refused(tmp_path, content, change):

@@ -168,6 +168,17 @@ def test_a_model_in_two_files_may_have_any_names(tmp_path, job, int8_file, capsy
     assert record.raw["model"]["card"]["variant"] == "int8"
 
 
+def test_instructions_are_counted_for_this_process_alone_and_keep_up_with_nothing(
+    tmp_path, job, capsys
+):
+    job["timings_unit"] = "instructions"
+    assert main([written(tmp_path, job)]) == 0
+    record = read_record(tmp_path / "out" / record_name("one"))
+    assert record.timings_unit == "instructions"
+    assert record.raw["result"]["real_time_factor"] is None
+    assert all(record.timings_ns[stage].sum() > 0 for stage in STAGES)
+
+
 def test_label_times_replace_the_containers(tmp_path, job, capsys):
     times_s = [i / 20 for i in range(120)]
     job["recordings"][0]["times_s"] = times_s
@@ -206,6 +217,7 @@ def put(value, *keys):
         (put("tpu", "runtime"), "unknown runtime 'tpu'"),
         (put(0, "threads"), "threads"),
         (put("many", "threads"), "malformed"),
+        (put("ms", "timings_unit"), "no unit"),
         (put({"crop": 1}, "settings"), "settings"),
         (put({"pulse": {"low_hz": 9}}, "settings"), "band"),
         (put("/no/model.tflite", "model", "path"), "no such model file"),

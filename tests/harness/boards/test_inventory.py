@@ -51,7 +51,7 @@ def failure(load, text):
 
 def test_projects_own_file():
     boards = load_boards(PROJECT_FILE)
-    assert set(boards) == {"local", "loopback"}
+    assert set(boards) == {"local", "loopback", "virtual"}
     assert isinstance(open_board(boards["local"]), LocalBoard)
     assert isinstance(open_board(boards["loopback"]), LoopbackBoard)
 

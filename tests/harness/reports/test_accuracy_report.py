@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from made_records import make_record, without_new_fields, write_records
 
-from harness.campaign import load_cases
 from harness.cli import main as rppg_bench
 from harness.examine import study
+from harness.replays import load_cases
 from harness.reports.accuracy_tables import accuracy_tables
 from harness.reports.intervals import written
 from harness.reports.plots import SIDE_BY_SIDE

@@ -1,0 +1,1 @@
+"""An aarch64 Debian board without hardware: built from packages, emulated, reached over SSH."""
