@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Callable, Dict, Optional
 
 from harness.boards.onboard.checks import checks
-from harness.boards.onboard.health import Sampler
+from harness.boards.onboard.health import STOOD_STILL_S, Sampler
 from harness.boards.onboard.lease import (
     LOOK_S,
     RENEW_S,
@@ -171,8 +171,10 @@ class Guard(threading.Thread):
         child: "subprocess.Popen[bytes]",
         timeout_s: float,
         look: Callable[[], str],
+        look_s: float,
     ) -> None:
         super().__init__(daemon=True)
+        self._look_s = look_s
         self._look = look
         self.reason = ""
         self.acknowledged = threading.Event()
@@ -185,7 +187,7 @@ class Guard(threading.Thread):
         """Listen to the host until it goes, acknowledges, or must be given up."""
         heard = time.monotonic()
         while True:
-            limit = min(heard + HOST_SILENCE_S, time.monotonic() + LOOK_S)
+            limit = min(heard + HOST_SILENCE_S, time.monotonic() + self._look_s)
             if not self._exited.is_set():
                 limit = min(limit, self._deadline)
                 trouble = self._look()
@@ -240,7 +242,8 @@ def _signal_group(group: int, number: int) -> None:
 def replay(request: Request) -> Answer:
     """Run a job in a process group of its own, and keep its records until the host has them.
 
-    Request: root, job, python_path, module, timeout_s. A job folder whose records were not
+    Request: root, job, python_path, module, timeout_s, look_s (how often to look after lease and
+    health). A job folder whose records were not
     fetched stays for a day.
     """
     root = open_root(request["root"])
@@ -260,7 +263,8 @@ def replay(request: Request) -> Answer:
         command = [outer, "-k", str(KILL_GRACE_S), str(timeout_s + KILL_GRACE_S), *command]
     search = [*request["python_path"].split(os.pathsep), os.environ.get("PYTHONPATH")]
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in search if path))
-    sampler = Sampler()
+    look_s = float(request.get("look_s") or LOOK_S)
+    sampler = Sampler(late_s=look_s + STOOD_STILL_S)
     child = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -278,7 +282,7 @@ def replay(request: Request) -> Answer:
             return str(lost)
         return ""
 
-    guard = Guard(child, timeout_s, look)
+    guard = Guard(child, timeout_s, look, look_s)
     guard.start()
     status = guard.wait_child()
     ended = {"agent": "ended", "status": status, "reason": guard.reason, "out_dir": str(out_dir)}

@@ -32,7 +32,13 @@ VERIFY_S = 3600.0
 
 
 class RemoteBoard(Board):
-    """What all boards reached over SSH share; ``python`` and ``workdir`` may begin with ~/."""
+    """What all boards reached over SSH share; ``python`` and ``workdir`` may begin with ~/.
+
+    ``look_s`` is how often the agent looks after lease and health beside a replay, None for its
+    own choice; where instructions are counted, each look counts too.
+    """
+
+    look_s: float | None = None
 
     def __init__(
         self,
@@ -181,6 +187,7 @@ class RemoteBoard(Board):
             "python_path": self._python_path,
             "module": f"{self._package_root.name}.replay",
             "timeout_s": timeout_s,
+            "look_s": self.look_s,
             **self._under_lease(),
         }
         return run_replay(self._open_wire, self._link.fetch, request, on_event, self.name)

@@ -15,8 +15,8 @@ from harness.boards.onboard.lease import uptime_s
 
 SLOWING = ("cpu", "processor", "thermal-devfreq")
 PI_FLAGS = ("under-voltage", "frequency capped", "throttled", "soft temperature limit")
-STOOD_STILL_S = 3.0
-"""A sampler that is due every second and this late was not let run."""
+STOOD_STILL_S = 2.0
+"""A sampler that comes this much too late was not let run."""
 MAX_POINTS = 120
 IDLE_FIELDS = (3, 4)
 """Of the numbers in the first line of /proc/stat: idle, and waiting for the disk."""
@@ -30,9 +30,12 @@ class Sampler:
     its own use of the processor is then that of this process and of its children.
     """
 
-    def __init__(self, system: Path = Path("/sys"), proc: Path = Path("/proc")) -> None:
+    def __init__(
+        self, system: Path = Path("/sys"), proc: Path = Path("/proc"), late_s: float = 3.0
+    ) -> None:
         cpus = system / "devices" / "system" / "cpu"
         self._proc = proc
+        self._late_s = late_s
         self._zones = [
             *system.glob("class/thermal/thermal_zone*/temp"),
             *system.glob("class/apex/apex_*/temp"),
@@ -98,7 +101,7 @@ class Sampler:
             "own_cores": round(own / seconds, 3),
             "foreign_cores": foreign,
             "clock_jump_s": round(self._jump_s, 3),
-            "stood_still_s": round(self._still_s, 2) if self._still_s > STOOD_STILL_S else 0.0,
+            "stood_still_s": round(self._still_s, 2) if self._still_s > self._late_s else 0.0,
             "throttled": sorted(self._throttled),
             "oom_kills": self._kills() - self._oom_kills,
             "min_free_memory_bytes": min(point["free_memory_bytes"] for point in self._points),
