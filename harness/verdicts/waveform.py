@@ -14,6 +14,7 @@ Array = npt.NDArray[np.float64]
 
 # Further apart, at 60 bpm, the wave before or after would fit as well.
 MOST_LAG_S = 0.5
+ALIKE = 0.05  # correlations that say no more than one another
 # A Hilbert transform's phase is no good near the ends.
 EDGE_S = 1.0
 MIN_OVERLAP_S = 4.0
@@ -55,7 +56,7 @@ def waveform_error(
         return None
     lags = np.arange(-most, most + 1)
     likeness = np.array([_correlation(*_shifted(samples, wave, lag)) for lag in lags.tolist()])
-    best = int(np.argmax(likeness))
+    best = _nearest_peak(likeness)
     own, true = _shifted(samples, wave, int(lags[best]))
     edge = int(EDGE_S * fps)
     turn = np.angle(hilbert(own) * np.conj(hilbert(true)))[edge:-edge]
@@ -80,6 +81,14 @@ def _correlation(a: Array, b: Array) -> float:
     a, b = a - a.mean(), b - b.mean()
     norm = float(np.sqrt((a @ a) * (b @ b)))
     return float(a @ b) / norm if norm > 0 else 0.0
+
+
+def _nearest_peak(likeness: Array) -> int:
+    """The peak nearest to no lag of those about as high as any: a beat further it fits as well."""
+    padded = np.concatenate([[-np.inf], likeness, [-np.inf]])
+    peaks = np.flatnonzero((likeness >= padded[:-2]) & (likeness >= padded[2:]))
+    high = peaks[likeness[peaks] >= likeness.max() - ALIKE]
+    return int(high[np.argmin(np.abs(high - len(likeness) // 2))])
 
 
 def _peak_offset(values: Array, at: int) -> float:

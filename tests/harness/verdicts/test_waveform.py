@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness.datasets.physiology import simulate
@@ -29,12 +29,13 @@ def test_the_true_wave_itself_has_no_error():
     assert found.phase_error_deg < 0.01
 
 
+@example(0.125, 120.0, 1.0, 0.0)  # a beat earlier it fits about as well
 @given(st.floats(-0.3, 0.3), st.floats(55, 130), st.floats(0.1, 100), st.floats(-5, 5))
 def test_a_late_or_scaled_wave_is_late_and_nothing_else(late_s, bpm, scale, offset):
     late = min(late_s, 25 / bpm, key=abs) if late_s > 0 else max(late_s, -25 / bpm)
     found = waveform_error(estimate(truth(bpm), late), scale * truth(bpm) + offset, TIMES_S, PULSE)
     assert found.lag_s == pytest.approx(late, abs=0.01)
-    assert found.correlation > 0.97
+    assert found.correlation > 0.95  # half a frame is 13 degrees of 130 bpm
     assert found.phase_error_deg < 15
 
 
