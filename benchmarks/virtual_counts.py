@@ -47,8 +47,8 @@ LOOP_TURNS = 1_000_000
 PREDICT = "    def predict(self, motion: np.ndarray, appearance: np.ndarray) -> np.ndarray:\n"
 TOLERANCE_BPM = 0.5
 """OpenCV's decoder turns YUV into RGB by other code on ARM: frames are a grey level apart, which in
-clips of 6 s moved heart rates by up to 0.2 bpm. From PNG images, which decode to the same bits, they
-were 2e-7 bpm apart: so it is the decoder alone."""
+clips of 6 s moved heart rates by up to 0.2 bpm. From PNG images, which decode to the same bits,
+they were 2e-7 bpm apart: so it is the decoder alone."""
 
 
 @dataclass(frozen=True)

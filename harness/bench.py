@@ -303,7 +303,11 @@ class Bench:
 
 def measured_with(run: CaseRun) -> dict[str, str]:
     """What a count of instructions holds for."""
-    return {"detector": run.named("detector"), "model": run.named("model", "name")}
+    return {
+        "detector": run.named("detector"),
+        "model": run.named("model", "name"),
+        "recordings": ", ".join(sorted(one.recording for one in run.replays)),
+    }
 
 
 def summarise(held: Verdicts, instructions_per_ms: Mapping[str, float] = NO_FACTORS) -> CaseSummary:

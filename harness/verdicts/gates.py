@@ -129,7 +129,8 @@ def gate_counts(
 ) -> tuple[GateResult, ...]:
     """Hold the instructions of a case against reviewed ones; arguments as for ``gate_accuracy``.
 
-    ``measured_with`` names this case's detector and model: a baseline of others is no measure.
+    ``measured_with`` names this case's detector, model and recordings: a baseline of others is no
+    measure.
 
     Raises:
         UserError: two rules match and neither is more specific.

@@ -88,14 +88,17 @@ class LatencyRule(Rule):
 
     On a board that counts instructions those two say nothing. There ``baseline_minstr_per_frame``
     has reviewed counts, of stages and of ``all``, and ``max_slowdown_percent`` what may be added.
-    ``measured_with`` names what they hold for (detector, model); other counts are not compared.
+    ``measured_with`` names what they hold for (detector, model, recordings, comma-separated);
+    other counts are not compared.
     """
 
     max_real_time_factor: Positive | None = None
     max_stage_ms_per_frame: Mapping[Stage, Positive] = Field(default_factory=dict)
     baseline_minstr_per_frame: Mapping[CountedStage, Positive] = Field(default_factory=dict)
     max_slowdown_percent: Positive = DEFAULT_SLOWDOWN_PERCENT
-    measured_with: Mapping[Literal["detector", "model"], str] = Field(default_factory=dict)
+    measured_with: Mapping[Literal["detector", "model", "recordings"], str] = Field(
+        default_factory=dict
+    )
 
     @model_validator(mode="after")
     def _one_kind_of_clock(self) -> LatencyRule:
