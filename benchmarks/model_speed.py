@@ -64,10 +64,12 @@ def main() -> None:
             for one, call in calls.items():
                 times[one].append(min(seconds(call) for _ in range(CALLS)))
             if options.torch:
-                times.setdefault("pytorch", []).append(
-                    min(torch(options.torch, weights, motion, appearance, Path(folder)))
-                )
+                answer = torch(options.torch, weights, motion, appearance, Path(folder))
+                times.setdefault("pytorch", []).append(min(answer["seconds"]))
         show(name, times)
+        if options.torch:
+            apart = np.abs(np.array(answer["derivative"]) - calls["original"]())
+            print(f"PyTorch's derivative and the original's are at most {apart.max():.1e} apart")
         if options.profile:
             profile(paths[options.profile])
 
@@ -78,13 +80,13 @@ def seconds(call) -> float:
     return time.perf_counter() - start
 
 
-def torch(python: str, weights, motion, appearance, folder: Path) -> list[float]:
+def torch(python: str, weights, motion, appearance, folder: Path) -> dict[str, list[float]]:
     save_npz(folder / "weights.npz", weights)
     np.savez(folder / "inputs.npz", motion=motion, appearance=appearance)
     script = str(Path(__file__).with_name("torch_tscan.py"))
     command = [python, script, str(folder / "weights.npz"), str(folder / "inputs.npz"), str(CALLS)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return json.loads(done.stdout.splitlines()[-1])["seconds"]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def show(name: str, times: dict[str, list[float]]) -> None:

@@ -51,7 +51,7 @@ def main():
     weights = {}
     with np.load(sys.argv[1]) as stored:
         for name in stored.files:
-            kernel = torch.from_numpy(stored[name])
+            kernel = torch.from_numpy(stored[name]).float()
             weights[name] = kernel.permute(3, 2, 0, 1).contiguous() if kernel.ndim == 4 else kernel
     with np.load(sys.argv[2]) as stored:
         inputs = [

@@ -95,13 +95,13 @@ _ENTRIES = (
             ModelFile(
                 "tscan-synthetic-int8.motion.tflite",
                 "",
-                "1caaff114ef86128074460702c3953ceb5d92c9d486ee0b607e322db9af7e223",
+                "ef1d73aad4f4f6de28d293cbc427741e678309173097fa1caeae477bcb75871f",
                 495913,
             ),
             ModelFile(
                 "tscan-synthetic-int8.appearance.tflite",
                 "",
-                "5e501753e815245f6f17191f839a5d95e8ef722f8aa00c43ebfce81a18b62e9e",
+                "1be75e1aadd54b99a60a8b05115fd3092726a4a5f327d005458db8d9d389d24e",
                 80585,
             ),
         ),

@@ -108,7 +108,7 @@ def _filled(graph: keras.Model, weights: dict[str, np.ndarray]) -> keras.Model:
         if f"{layer.name}/kernel" in weights:
             kernel = weights[f"{layer.name}/kernel"]
             if kernel.shape[2:3] == (CHANNELS,):
-                kernel = np.concatenate([kernel, kernel / FINER], axis=2)
+                kernel = np.stack([kernel, kernel / FINER], axis=3)
             kernel = kernel.reshape(layer.weights[0].shape)
             layer.set_weights([kernel, weights[f"{layer.name}/bias"]])
     return graph
