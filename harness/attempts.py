@@ -12,6 +12,7 @@ from harness.boards.errors import BoardError
 from harness.boards.health import troubles
 from harness.boards.recovery import recover
 from rppg_core.errors import UserError
+from rppg_core.records import INSTRUCTIONS
 from rppg_core.replay import EXIT_UNUSABLE
 
 OF_THE_RECORDING = ("crashed", "out of memory")
@@ -70,7 +71,7 @@ class Attempts:
             except BoardError as failure:
                 befell.append(self._get_over(name, failure, len(befell)))
                 continue
-            reasons = troubles(record.get("health", {}), self._board.settings.health)
+            reasons = self._troubles(record)
             if beside:
                 reasons.append("another recording was being sent")
             if reasons and self._effort.timed and len(spoilt) < self._effort.timing_retries:
@@ -80,6 +81,11 @@ class Attempts:
             record["timing"] = {"valid": not reasons, "reasons": reasons, "spoilt_before": spoilt}
             record["board_failures"] = befell
             return record
+
+    def _troubles(self, record: Mapping[str, Any]) -> list[str]:
+        if self._board.timings_unit == INSTRUCTIONS:
+            return []  # neither load nor a clock changes how many there are
+        return troubles(record.get("health", {}), self._board.settings.health)
 
     def _once(
         self,

@@ -101,7 +101,7 @@ class Halves:
 
 def attention(seen: np.ndarray, kernel: np.ndarray, bias: np.float32) -> np.ndarray:
     """Masks (n, h, w, 1) of features (n, h, w, c): a sigmoid scaled to a mean of one half."""
-    logits = (seen.reshape(-1, len(kernel)) @ kernel + bias).reshape(seen.shape[:3] + (1,))
+    logits = (seen.reshape(-1, len(kernel)) @ kernel + bias).reshape((*seen.shape[:3], 1))
     mask = 1.0 / (1.0 + np.exp(-logits))
     return np.asarray(mask * (MASK_MEAN / mask.mean(axis=(1, 2), keepdims=True)), np.float32)
 

@@ -20,7 +20,7 @@ from harness.boards.lease import Lease, OnWait, whoami
 from harness.boards.provision import MINIMUM, provide
 from harness.boards.replaying import ANSWER_S, run_replay
 from harness.boards.ssh_link import SshLink, SshTarget
-from harness.boards.wire import AgentCall, Deadline, Wire, agent_arguments
+from harness.boards.wire import BOARD_SILENCE_S, AgentCall, Deadline, Wire, agent_arguments
 from rppg_core.errors import UserError
 from rppg_core.runtime import RUNTIMES
 
@@ -39,6 +39,8 @@ class RemoteBoard(Board):
     """
 
     look_s: float | None = None
+    silence_s: float = BOARD_SILENCE_S
+    """How long it may say nothing before it counts as gone."""
 
     def __init__(
         self,
@@ -228,7 +230,9 @@ class RemoteBoard(Board):
         if self._python.startswith("~/"):
             python = '"$HOME"' + shlex.quote(self._python[1:])
         arguments = " ".join(map(shlex.quote, agent_arguments(request)))
-        return self._link.start(f"{python} {arguments}", doing)
+        wire = self._link.start(f"{python} {arguments}", doing)
+        wire.silence_s = self.silence_s
+        return wire
 
 
 class SshBoard(RemoteBoard):

@@ -81,7 +81,12 @@ class WireLostError(Exception):
 
 
 class Wire(ABC):
-    """A process on a board and its streams. Raises ``WireLostError`` when it breaks."""
+    """A process on a board and its streams. Raises ``WireLostError`` when it breaks.
+
+    A board that says nothing for ``silence_s`` is gone.
+    """
+
+    silence_s: float = BOARD_SILENCE_S
 
     @abstractmethod
     def send(self, data: bytes, deadline: Deadline) -> None:
@@ -202,9 +207,9 @@ class AgentCall:
         stdout, stderr = came
         if stdout or stderr:
             self._heard_at = time.monotonic()
-        elif time.monotonic() - self._heard_at > BOARD_SILENCE_S:
+        elif time.monotonic() - self._heard_at > self._wire.silence_s:
             raise self.failed(
-                f"it said nothing for {BOARD_SILENCE_S:g} s",
+                f"it said nothing for {self._wire.silence_s:g} s",
                 retryable=True,
                 hint="is it switched on, and its link up?",
                 kind="unreachable",

@@ -27,13 +27,13 @@ class Counted:
 def count_table(cases: Sequence[Counted]) -> Table:
     """Return a table with a row for each stage of each case whose board counts instructions."""
     title = "Work: millions of instructions per call, mean per frame; no time"
-    table = empty_table(title, ("stage", "calls", "p50", "p90", "p99", "/frame", "%"))
+    table = empty_table(title, ("stage", "calls", "p50", "p99", "/frame", "%"))
     for one in cases:
         if one.counts is None:
             continue
         stages = one.counts.stages
         rows = [_count_row(stage) for stage in stages]
-        rows.append(("all", "", "", "", "", number(one.counts.minstr_per_frame, 3), ""))
+        rows.append(("all", "", "", "", number(one.counts.minstr_per_frame, 3), ""))
         verdicts = [verdicts_of(one.gates, count_gate(stage.stage)) for stage in stages]
         shown = {count_gate(stage.stage) for stage in stages}
         others = [gate.gate for gate in one.gates if gate.gate not in shown]
@@ -55,7 +55,7 @@ def estimates(cases: Sequence[Counted]) -> list[str]:
 
 
 def _count_row(figures: StageCount) -> Row:
-    percentiles = (figures.p50_minstr, figures.p90_minstr, figures.p99_minstr)
+    percentiles = (figures.p50_minstr, figures.p99_minstr)
     return (
         figures.stage,
         str(figures.calls),

@@ -101,8 +101,8 @@ def _overview(cases: Sequence[Variant]) -> Table:
     first = cases[0]
     place = f"{first.case.board}, {dataset_name(first.case, first.synthetic)}"
     table = plain_table(escape(f"Variants on {place}: bpm, dB, ms a frame"))
-    table.add_column("variant", overflow="fold", min_width=8)
-    for column in ("bytes", "%", "MAE", "SNR", "apart", "lost", "RTF", PREDICT, "x"):
+    table.add_column("variant", overflow="fold", min_width=12)
+    for column in ("bytes", "%", "MAE", "SNR", "lost", "RTF", PREDICT, "x"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("gates", no_wrap=True)
     plain = next((one for one in cases if one.case.variant == FLOAT), None)
@@ -137,7 +137,6 @@ def _overview_row(one: Variant, plain: Variant | None) -> tuple[Text | str, ...]
         number(share, 1),
         number(one.accuracy.mae_bpm, 2),
         number(one.accuracy.mean_snr_db, 1),
-        number(report.paired_bpm, 3) if report else NOTHING,
         str(len(report.lost)) if report else NOTHING,
         number(one.latency.real_time_factor, 3),
         milliseconds(one.predict.ms_per_frame, 3) if one.predict else NOTHING,
