@@ -6,7 +6,8 @@ import pytest
 from harness.calibration import calibrate, calibration_for_quantize, fingerprint, refuse_overlap
 from harness.cli import main
 from harness.datasets.folder import FolderDataset
-from harness.datasets.synthetic import SyntheticDataset, plan_clips
+from harness.datasets.plans import plan_clips
+from harness.datasets.synthetic import SyntheticDataset
 from rppg_core.errors import UserError
 from rppg_core.lightening.calibration import load_calibration
 
