@@ -13,8 +13,11 @@ from harness.doctor import examine
 from rppg_core.errors import UserError
 
 
-def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands to the command line."""
+    add = commands.add_parser("boards", help="list the boards")
+    add.add_argument("--boards", type=Path, default=Path("boards.yaml"), metavar="FILE")
+    add.set_defaults(command=boards)
     add = _command(commands, "lease", "who uses a board, and who waits for it", lease)
     add.add_argument("--break", dest="take", action="store_true", help="take it from its holder")
     _command(commands, "doctor", "whether a board is fit to be measured on", doctor)
@@ -74,3 +77,10 @@ def _remote(options: argparse.Namespace) -> RemoteBoard:
 def _age(entry: dict[str, Any]) -> str:
     minutes, seconds = divmod(round(entry["age_s"]), 60)
     return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+
+
+def boards(options: argparse.Namespace) -> int:
+    """`rppg-bench boards`: what boards.yaml names."""
+    for name, spec in load_boards(options.boards).items():
+        print(f"{name:16} {spec.kind}")
+    return 0

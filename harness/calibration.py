@@ -189,7 +189,7 @@ def write_calibration(
     return part.replace(target)
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Add `rppg-bench calibrate` to a command line."""
     add = commands.add_parser("calibrate", help="windows of recordings, to make int8 models with")
     add.add_argument("dataset", nargs="?", help="(default: clips rendered for it)")

@@ -1,4 +1,4 @@
-"""`rppg-bench labels` and `rppg-bench datasets`: what there is, and what is wrong with it."""
+"""`rppg-bench datasets`, `labels`, `render`: what there is, what is wrong with it, what is made."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from harness.reports import labels as report
 
 
 def add_commands(commands: Any) -> None:
-    """Register both commands with `rppg-bench`."""
+    """Register the commands with `rppg-bench`."""
+    add = commands.add_parser("render", help="render a synthetic dataset")
+    add.add_argument("name", nargs="?", default="synthetic")
+    add.add_argument("--datasets", type=Path, default=Path("datasets.yaml"), metavar="FILE")
+    add.set_defaults(command=render)
     add = commands.add_parser("datasets", help="list the datasets, or what there is of one")
     add.add_argument("name", nargs="?", help="a dataset, or one of its splits as NAME:SPLIT")
     _add_common(add)
@@ -31,6 +35,20 @@ def add_commands(commands: Any) -> None:
         "--bpm", action="store_true", help="every recording's heart rate by each convention"
     )
     add.set_defaults(command=labels)
+
+
+def render(options: argparse.Namespace) -> int:
+    """`rppg-bench render NAME`: make what is missing of a synthetic dataset."""
+    from harness.reports.progress import CampaignProgress  # noqa: PLC0415 (the others need none)
+
+    dataset = open_dataset(options.name, options.datasets)
+    progress = CampaignProgress()
+    try:
+        dataset.prepare(progress.rendered)
+    finally:
+        progress.close()
+    print(dataset.root)
+    return 0
 
 
 def labels(options: argparse.Namespace) -> int:

@@ -81,7 +81,7 @@ def compare(
     return Comparison(a.name, b.name, dataset.name, dataset.synthetic, report, failures)
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Add `compare-models` to a command line."""
     add = commands.add_parser("compare-models", help="one model's pulse and heart rates in another")
     add.add_argument("a", metavar="A", help="NAME/VARIANT, NAME or a .tflite file")

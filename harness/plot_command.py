@@ -15,7 +15,7 @@ from rppg_core.errors import UserError
 from rppg_core.video import open_source
 
 
-def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
     add = commands.add_parser("plots", help="every plot of a run, from its records")
     add.add_argument("results", type=Path, help="the folder of a run")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness.bench import label_note
-from harness.campaign import _all_labels, _campaign, run_case
+from harness.campaign import Pipe, _all_labels, _campaign, run_case
 from harness.cli import main
 from harness.datasets import checking
 from harness.datasets.registry import open_dataset
@@ -111,10 +111,14 @@ def test_what_a_benchmark_says_of_its_labels(project):
         "subject11": ("hr-wrap",),
         "subject25": (),
     }
+    model = project / "model.tflite"
+    model.write_bytes(b"0123")
+    pipe = Pipe("m", model, "haar", {})
     campaigns = [
-        _campaign(Case("b", "row", "float32"), dataset, one, labels[one.id])
+        _campaign(Case("b", "row", "float32"), dataset, one, labels[one.id], pipe, {})
         for one in dataset.recordings()
     ]
+    assert campaigns[0]["model_bytes"] == 4
     assert campaigns[1]["label_defects"] == ["hr-wrap"]
     assert campaigns[1]["references"]["hr-row-repaired"] == pytest.approx(128.0)
     replays = tuple(

@@ -6,10 +6,11 @@ import av
 import numpy as np
 import pytest
 
-from harness.datasets import light, motion, open_dataset, rendering
+from harness.datasets import light, motion, rendering
 from harness.datasets.clips import ClipSpec
 from harness.datasets.difficulty import DIFFICULTIES, PLAIN
 from harness.datasets.portrait import compose
+from harness.datasets.registry import open_dataset
 from harness.datasets.rendering import companions, face_box, render_frames
 from harness.datasets.skin import MONK_RGB
 from harness.datasets.synthetic import clip_truth, render_clip

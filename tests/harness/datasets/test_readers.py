@@ -11,11 +11,11 @@ import trees
 from scipy.io import loadmat, savemat
 
 from harness.boards.loopback import LoopbackBoard
-from harness.datasets import open_dataset
 from harness.datasets.checking import check_dataset
 from harness.datasets.cohface import CohfaceDataset
 from harness.datasets.mmpd import MmpdDataset, copy_video
 from harness.datasets.pure import PureDataset
+from harness.datasets.registry import open_dataset
 from harness.datasets.ubfc_phys import UbfcPhysDataset
 from harness.datasets.vipl_hr_v1 import ViplHrV1Dataset
 from harness.datasets.vipl_hr_v2 import ViplHrV2Dataset

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.datasets import load_datasets, open_dataset
 from harness.datasets.difficulty import DIFFICULTIES
+from harness.datasets.registry import load_datasets, open_dataset
 from rppg_core.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -7,11 +7,12 @@ import cv2
 import numpy as np
 import pytest
 
-from harness.datasets import light, motion, open_dataset, rendering, synthetic
+from harness.datasets import light, motion, rendering, synthetic
 from harness.datasets.clips import FPS, ClipSpec
 from harness.datasets.encoding import encode
 from harness.datasets.plans import DEFAULT_SEED, plan_clips
 from harness.datasets.portrait import compose
+from harness.datasets.registry import open_dataset
 from harness.datasets.rendering import face_box, render_frames
 from harness.datasets.synthetic import SyntheticDataset, render_clip
 from rppg_core.errors import UserError
