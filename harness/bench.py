@@ -21,7 +21,7 @@ from harness.datasets.base import Dataset
 from harness.datasets.registry import open_dataset
 from harness.datasets.selection import Selection, parse_conditions, select
 from harness.model_making import making_of
-from harness.replays import CaseRun, likeness
+from harness.replays import COMPARED_WITH, CaseRun, likeness
 from harness.reports.progress import CampaignProgress
 from harness.reports.terminal import CaseSummary, summary
 from harness.reports.variants import FLOAT, Fidelity, Variant
@@ -262,7 +262,7 @@ class Bench:
             return self.run(plain, progress)
         weights = read_card(Path(self.options.model))["weights"]
         if plain not in self._float_runs:
-            folder = self._results() / "float32-for-comparison"
+            folder = self._results() / COMPARED_WITH
             self._float_runs[plain] = self._replay_model(plain, weights, folder, progress)
         return self._float_runs[plain]
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from harness.datasets.base import Dataset, Progress, Recording
 from harness.datasets.plans import plan_clips
-from harness.datasets.registry import open_dataset
+from harness.datasets.registry import SPLIT_MARK, open_dataset
 from harness.datasets.synthetic import SyntheticDataset, default_root
 from harness.reports.progress import CampaignProgress
 from rppg_core import __version__
@@ -126,11 +126,14 @@ def fingerprint(recording: Recording) -> str:
 def refuse_overlap(card: dict[str, Any], dataset: Dataset, recordings: Sequence[Recording]) -> None:
     """Raise UserError if a model was calibrated with what it is to be judged by.
 
-    That is a subject of the dataset of this name, or a recording that is the same file under
-    whatever name.
+    That is a subject of the dataset of this name, whichever of its splits, or a recording that is
+    the same file under whatever name.
     """
     about = card.get("calibration", {})
-    subjects = about.get("subjects", ()) if about.get("dataset") == dataset.name else ()
+    whole, own = (
+        name.partition(SPLIT_MARK)[0] for name in (about.get("dataset", ""), dataset.name)
+    )
+    subjects = about.get("subjects", ()) if whole == own else ()
     calibrated = set(about.get("recordings", {}).values())
     for one in recordings:
         if one.subject in subjects:
@@ -143,6 +146,11 @@ def refuse_overlap(card: dict[str, Any], dataset: Dataset, recordings: Sequence[
             f"{one.id} of dataset {dataset.name} is {what} the {card['variant']} model was "
             "calibrated with; calibrate with other subjects or leave these out"
         )
+
+
+def _whole(name: str) -> str:
+    """The dataset that `name` is, or is a split of."""
+    return name.partition(SPLIT_MARK)[0]
 
 
 def own_calibration(window: int) -> Path:

@@ -169,12 +169,10 @@ def _self_test(board: Board) -> Line:
         return Line("fail", name, str(bad))
     if record["status"] != "ok":
         return Line("fail", name, record["error"]["message"])
-    bpm, times = record["result"]["bpm"], record["result"]["real_time_factor"]
+    bpm, factor = record["result"]["bpm"], record["result"]["real_time_factor"]
+    speed = "its clock counts instructions" if factor is None else f"real-time factor {factor:.2f}"
     runtime = f"{record['runtime']['name']} {record['runtime']['version']}"
-    shown = (
-        f"{bpm:.1f} bpm, truth {truth.reference_bpm:.1f} (synthetic); real-time factor {times:.2f} "
-        f"with {runtime}"
-    )
+    shown = f"{bpm:.1f} bpm, truth {truth.reference_bpm:.1f} (synthetic); {speed}, with {runtime}"
     wrong = board.settings.expect.mismatch({"runtime": runtime})
     if wrong:
         return Line("fail", name, wrong, "mend 'expect' in boards.yaml, or the board")

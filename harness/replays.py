@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ from harness.verdicts.thresholds import Case
 from rppg_core.errors import UserError
 from rppg_core.pipeline import STAGES
 from rppg_core.records import NANOSECONDS, Record, parse_record
+
+COMPARED_WITH = "float32-for-comparison"
+"""The folder, within a run's, of the float model's replays for a run of another model file."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ class CaseRun:
     @property
     def times(self) -> tuple[RunTimes, ...]:
         """Stage times of the replays that gave a heart rate and were not spoilt."""
+        invalid = self.invalid
         return tuple(
             RunTimes(
                 one.recording,
@@ -74,7 +78,7 @@ class CaseRun:
                 one.record.timings_unit,
             )
             for one in self.replays
-            if one.record.ok and one.recording not in self.invalid
+            if one.record.ok and one.recording not in invalid
         )
 
     @property
@@ -129,36 +133,74 @@ def likeness(run: CaseRun, whole: CaseRun) -> FidelityReport:
     return FidelityReport(pairs(run, whole), run.model_bytes, whole.model_bytes)
 
 
+def whole_of(run: CaseRun, runs: Sequence[CaseRun], results: Path) -> CaseRun | None:
+    """The float model's run that `run`, one of the `runs` in `results`, is held against."""
+    folder = results / COMPARED_WITH
+    here = [
+        *(load_cases(folder) if folder.is_dir() else ()),
+        *(one for one in runs if _weights(one) == _weights(run)),
+    ]
+    place = (run.case.board, run.case.dataset, "float32", run.named("detector"))
+    return next(
+        (
+            one
+            for one in here
+            if (one.case.board, one.case.dataset, one.case.variant, one.named("detector")) == place
+        ),
+        None,
+    )
+
+
+def _weights(run: CaseRun) -> str:
+    """The weights by the model's name, which is WEIGHTS/VARIANT unless it was a file."""
+    return run.named("model", "name").rpartition("/")[0]
+
+
 def load_cases(results: Path) -> list[CaseRun]:
-    """The cases that the records below `results` make up. Raises UserError if there are none."""
-    found: dict[tuple[Case, bool], list[Replayed]] = {}
-    for content in _stored(results):
-        campaign = content["campaign"]
-        case = Case(campaign["board"], campaign["dataset"], campaign["variant"])
-        key = (case, bool(campaign["synthetic"]))
-        found.setdefault(key, []).append(replayed(campaign, content))
+    """The cases that the records below `results` make up, each of one model and detector.
+
+    Raises UserError if there are none, one is broken, or a recording is there twice.
+    """
+    found: dict[tuple[Any, ...], dict[str, Replayed]] = {}
+    for path, content in _stored(results):
+        try:
+            campaign = content["campaign"]
+            case = Case(campaign["board"], campaign["dataset"], campaign["variant"])
+            one = replayed(campaign, content)
+            model = content.get("model", {})
+            pipe = (model.get("name"), model.get("sha256"), str(content.get("detector")))
+            replays = found.setdefault((case, bool(campaign["synthetic"]), *pipe), {})
+            if one.recording in replays:
+                raise UserError(f"{one.recording!r} on {case} is here twice; name one run's folder")
+            replays[one.recording] = one
+        except UserError as bad:
+            raise UserError(f"{path}: {bad}") from None
+        except (AttributeError, KeyError, TypeError, ValueError) as bad:
+            raise UserError(f"{path}: a broken record ({bad!r}); replay it again") from None
     if not found:
         raise UserError(f"{results}: no records in this folder; name the folder of a run")
     return [
         CaseRun(
             case,
             synthetic,
-            tuple(replays),
-            {r.recording: r.record.error for r in replays if r.record.error is not None},
+            tuple(replays.values()),
+            {r.recording: r.record.error for r in replays.values() if r.record.error is not None},
             0,
         )
-        for (case, synthetic), replays in found.items()
+        for (case, synthetic, *_), replays in found.items()
     ]
 
 
-def _stored(results: Path) -> Iterator[dict[str, Any]]:
+def _stored(results: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     for path in sorted(results.rglob("*.json")):
+        if COMPARED_WITH in path.relative_to(results).parts:
+            continue
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as bad:
             raise UserError(f"{path}: cannot be read as a record ({bad})") from None
         if isinstance(content, dict) and "campaign" in content:
-            yield content
+            yield path, content
 
 
 def replayed(campaign: Mapping[str, Any], content: Mapping[str, Any]) -> Replayed:

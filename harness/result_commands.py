@@ -11,11 +11,10 @@ from rich.console import Console
 from harness.bench import Verdicts, summarise
 from harness.datasets.selection import parse_conditions
 from harness.examine import study
-from harness.replays import likeness, load_cases
+from harness.replays import likeness, load_cases, whole_of
 from harness.reports.accuracy_tables import accuracy_tables
 from harness.reports.conditions import condition_tables
 from harness.reports.terminal import summary
-from harness.reports.variants import FLOAT
 from harness.verdicts.accuracy import score
 
 
@@ -34,11 +33,10 @@ def add_commands(commands: Any) -> None:
 def report(options: argparse.Namespace) -> int:
     """`rppg-bench report RESULTS`: the tables again, from the records of a run alone."""
     held, runs = [], load_cases(options.results)
-    plain = {(one.case.board, one.case.dataset): one for one in runs if one.case.variant == FLOAT}
     for run in runs:
-        one = Verdicts(run, accuracy=score(run.scored))
+        one = Verdicts(run, accuracy=score(run.scored), timed=True)
         one.add_speed()
-        whole = plain.get((run.case.board, run.case.dataset))
+        whole = whole_of(run, runs, options.results)
         if whole is not None:
             one.fidelity = likeness(run, whole)
         held.append(one)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +29,7 @@ def condition_tables(
     """
     parts: list[RenderableType] = []
     known: set[str] = set()
-    cases = [run for folder in folders for run in load_cases(folder)]
-    for run in (part for whole in cases for part in _by_pipe(whole)):
+    for run in (run for folder in folders for run in load_cases(folder)):
         observed = [_observed(one) for one in run.replays]
         for name, values in (only or {}).items():
             observed = [one for one in observed if one.conditions.get(name) in values]
@@ -45,16 +43,6 @@ def condition_tables(
         which = f"recording of {asked}" if asked else "recording"
         raise UserError(f"no {which} has a condition {by!r}; there are: {names}")
     return Group(*parts)
-
-
-def _by_pipe(run: CaseRun) -> list[CaseRun]:
-    """A case's replays by model and detector: a folder may hold those of several runs."""
-    parts: dict[tuple[str, str], list[Replayed]] = {}
-    for one in run.replays:
-        raw: Any = one.record.raw
-        pipe = (str(raw.get("model", {}).get("name")), str(raw.get("detector")))
-        parts.setdefault(pipe, []).append(one)
-    return [replace(run, replays=tuple(part)) for part in parts.values()]
 
 
 def _observed(one: Replayed) -> Observed:

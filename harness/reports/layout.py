@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.verdicts.gates import (
+    CALIBRATED_WITH,
     COMPARABLE,
     CORRELATION,
     FIDELITY_SNR,
@@ -17,6 +18,7 @@ from harness.verdicts.gates import (
     PAIRED,
     REPLAYED,
     RULE,
+    SHARED_SCALES,
     SIZE,
     SNR,
     GateResult,
@@ -34,6 +36,8 @@ RELATIONS = {
     LOST: "lost <=",
     PAIRED: "apart <=",
     SIZE: "B <=",
+    SHARED_SCALES: "shared <=",
+    CALIBRATED_WITH: "calib. >=",
 }
 
 Row = tuple[str, ...]

@@ -22,17 +22,7 @@ from harness.reports.layout import (
 )
 from harness.verdicts.accuracy import AccuracyFigures, HeartRateGroup
 from harness.verdicts.fidelity import FidelityReport
-from harness.verdicts.gates import (
-    CORRELATION,
-    FIDELITY_SNR,
-    LOST,
-    MAE_CHANGE,
-    PAIRED,
-    REPLAYED,
-    RULE,
-    SIZE,
-    GateResult,
-)
+from harness.verdicts.gates import MAE_CHANGE, PAIRED, GateResult
 from harness.verdicts.latency import LatencyReport, StageFigures
 from harness.verdicts.thresholds import Case
 
@@ -75,10 +65,11 @@ def fidelity_table(cases: Iterable[Fidelity]) -> Table:
     for one in cases:
         groups = (None, *HeartRateGroup)
         rows = [_fidelity_row(group, one.report.of(group)) for group in groups]
-        overall = (RULE, REPLAYED, PAIRED, LOST, MAE_CHANGE, CORRELATION, FIDELITY_SNR, SIZE)
-        verdicts = [[text for gate in overall for text in verdicts_of(one.gates, gate)]]
-        for group in HeartRateGroup:
-            verdicts.append(verdicts_of(one.gates, f"{MAE_CHANGE}.{group.value}"))
+        of_groups = [f"{MAE_CHANGE}.{group.value}" for group in HeartRateGroup]
+        of_all = [gate for gate in one.gates if gate.gate not in of_groups]
+        of_all.sort(key=lambda gate: gate.gate != PAIRED)  # what the column beside them says
+        verdicts = [[text for gate in of_all for text in verdicts_of([gate], gate.gate)]]
+        verdicts += [verdicts_of(one.gates, gate) for gate in of_groups]
         names = [one.case.board, dataset_name(one.case, one.synthetic), one.case.variant]
         if one.report.size_bytes is not None:
             names.append(f"{one.report.size_bytes:,} B")

@@ -78,6 +78,12 @@ def test_subjects_of_the_calibration_are_refused_in_their_other_recordings(
     same = FolderDataset("small", tmp_path)
     with pytest.raises(UserError, match=r"again\.avi of dataset small is of subject subject1"):
         refuse_overlap(card, same, same.recordings())
+    # Of a split too, whichever of the two has one.
+    for name, said in (("small:test", "small"), ("small", "small:train")):
+        part = FolderDataset(name, tmp_path)
+        about = {**calibration.about, "dataset": said}
+        with pytest.raises(UserError, match="is of subject subject1"):
+            refuse_overlap({**card, "calibration": about}, part, part.recordings())
     # Another dataset's subject of that name is another person.
     other = FolderDataset("other", tmp_path)
     refuse_overlap(card, other, other.recordings())

@@ -9,7 +9,14 @@ from harness.reports.terminal import CaseSummary, accuracy_table, render, summar
 from harness.reports.variants import Fidelity, Variant, fidelity_table
 from harness.verdicts.accuracy import Scored, score
 from harness.verdicts.fidelity import FidelityReport, Pair
-from harness.verdicts.gates import gate_accuracy, gate_latency, gate_quantization
+from harness.verdicts.gates import (
+    CALIBRATED_WITH,
+    SHARED_SCALES,
+    GateResult,
+    gate_accuracy,
+    gate_latency,
+    gate_quantization,
+)
 from harness.verdicts.latency import STAGES, RunTimes, StageTimes, measure
 from harness.verdicts.thresholds import Case, parse_thresholds
 
@@ -217,6 +224,18 @@ def test_likeness_has_size_groups_and_every_gate():
     for part in ("600,000 B", "= 30.0 %", "FAIL lost <= 0", "FAIL <= 0.1", "FAIL r >= 0.995"):
         assert part in text
     assert "pass SNR >= 20" in text and "pass B <= 2200000" in text
+
+
+def test_how_a_model_was_made_is_judged_in_sight():
+    case = Case("local", "synthetic", "int8")
+    gates = (
+        GateResult(SHARED_SCALES, 3.0, 0.0, False, "convolutions"),
+        GateResult(CALIBRATED_WITH, 6.0, 3.0, True, "recordings"),
+    )
+    one = held("int8", 600_000).fidelity
+    text = render(fidelity_table([replace(one, case=case, gates=gates)]), 80)
+    assert "FAIL shared <= 0" in text and "pass calib. >= 3" in text
+    assert "…" not in text
 
 
 def test_variants_stand_side_by_side_on_each_board():

@@ -7,6 +7,7 @@ import pytest
 
 from harness.boards.local import LocalBoard
 from harness.boards.loopback import LoopbackBoard
+from rppg_core.records import INSTRUCTIONS
 
 pytestmark = [pytest.mark.board, pytest.mark.lightening]
 TRUE_BPM, TOLERANCE_BPM = 53.0, 2.0
@@ -133,3 +134,15 @@ def test_doctor_says_what_is_well_and_what_is_not(model, tmp_path, capsys):
     assert found["packages"][0] == found["lease"][0] == "ok"
     status, found = doctor("shut")
     assert (status, list(found)) == (1, ["connect"])
+
+
+def test_doctor_tests_a_board_whose_clock_counts_instructions():
+    from harness.doctor import examine
+
+    class Counting(LocalBoard):
+        timings_unit = INSTRUCTIONS
+
+    with Counting() as board:
+        (line,) = (one for one in examine(board) if one.what == "self-test")
+    assert line.verdict == "ok"
+    assert "its clock counts instructions" in line.found
