@@ -88,7 +88,7 @@ def reason(one: Observed) -> str:
     if about.luminance is not None and about.luminance < DARK_BELOW:
         found.append(f"luminance {about.luminance:.2f}")
     if about.speed is not None and about.speed >= MOVING_FROM:
-        found.append(f"{about.speed:.3f} face widths/s")
+        found.append(f"{about.speed:.3f} face sizes/s")
     if one.snr_db is not None and one.snr_db < WEAK_SNR_DB:
         found.append(f"SNR {one.snr_db:.1f} dB")
     if one.beat is not None and one.beat > BEAT_SHARE:

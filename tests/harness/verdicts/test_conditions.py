@@ -46,7 +46,7 @@ def test_conditions_are_in_natural_order_and_means_are_over_what_was_measured():
         ({"found": None, "face": 0.0, "light": 0.05}, "face in 0 % of frames"),
         ({"truth": 160.0, "snr": -3.0}, "true rate outside 45-150 bpm"),
         ({"face": 0.9}, "face in 90 % of frames"),
-        ({"light": 0.1, "speed": 0.05}, "luminance 0.10, 0.050 face widths/s"),
+        ({"light": 0.1, "speed": 0.05}, "luminance 0.10, 0.050 face sizes/s"),
         ({"snr": -2.04}, "SNR -2.0 dB"),
         ({}, "nothing measured sets it apart"),
     ],
