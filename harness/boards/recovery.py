@@ -27,7 +27,7 @@ def recover(
     of kind "unreachable" if it does not come back.
     """
     deadline, pause_s = Deadline(RECOVER_S), FIRST_PAUSE_S
-    board.close()
+    board.hang_up()
     while True:
         try:
             board.connect()
@@ -35,7 +35,7 @@ def recover(
             board.acquire(lease_wait_s, say)
             break
         except BoardError as error:
-            board.close()
+            board.hang_up()
             if not error.retryable:
                 raise
             if not deadline.left_s:

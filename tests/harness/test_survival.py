@@ -16,6 +16,7 @@ from harness.boards.loopback import LoopbackBoard
 from harness.boards.settings import BoardSettings, HealthLimits
 from harness.campaign import Pipe, run_case
 from harness.datasets.registry import open_dataset
+from harness.datasets.selection import Selection, select
 from harness.verdicts.thresholds import Case
 
 pytestmark = pytest.mark.board
@@ -60,12 +61,11 @@ def run(dataset, tscan_file, tmp_path):
         with board:
             return run_case(
                 board,
-                dataset,
+                select(dataset, Selection(tuple(only))),
                 case,
                 pipe,
                 tmp_path / "out",
                 observer,
-                only,
                 Effort(timeout_s=120.0, timed=timed, **effort),
                 resume,
             )
