@@ -32,7 +32,7 @@ from harness.boards.virtual.board import VirtualBoard
 from harness.plugin import BENCH
 from harness.reports.progress import CampaignProgress
 
-SECONDS = {"pi": 40, "virtual": 4}
+SECONDS = {"pi": 20, "virtual": 4}
 FIRST, SECOND = "subject1", "subject2"
 LIMIT_S = 900.0
 GONE_S = 90.0

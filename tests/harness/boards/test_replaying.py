@@ -247,7 +247,7 @@ def test_files_where_a_login_lands_do_not_stand_in_for_libraries(tmp_path):
 
 
 def test_board_that_stands_still_is_noticed(local_board, job, monkeypatch):
-    monkeypatch.setattr("harness.boards.wire.BOARD_SILENCE_S", 2.0)
+    monkeypatch.setattr("harness.boards.wire.Wire.silence_s", 2.0)
     monkeypatch.setattr("harness.boards.wire.BEAT_S", 0.2)
     changed = AGENT_SOURCE.replace(b"\\nBEAT_S = 5.0", b"\\nBEAT_S = 0.5")
     assert changed != AGENT_SOURCE
