@@ -23,6 +23,7 @@ from typing import Any
 from harness.boards.loopback import PrivateSshd, _find_sshd
 from harness.boards.virtual.board import VirtualBoard
 
+DISK = "300m"
 STORE = "/home/bench/.cache/rppg-bench/store"
 REPLAY = "[r]ppg_core.replay"
 HOG = """
@@ -234,9 +235,15 @@ def corrupt_program(stage: Stage) -> None:
 
 
 def fill_disk(stage: Stage) -> None:
+    """Leave no room at all; on `pi` only where it has a disk of its own."""
     if stage.virtual is not None:
-        stage.as_root("dd if=/dev/zero of=/home/filler bs=1M 2>/dev/null; sync; true")
+        stage.as_root(
+            "fallocate -l $(($(stat -f -c '%f*%S' /home)/100*99)) /home/filler; "
+            "dd if=/dev/zero of=/home/filler2 bs=64k 2>/dev/null; sync; true"
+        )
         return
+    if not stage.work.is_mount():
+        raise RuntimeError("needs root, to mount a small disk")
     with contextlib.suppress(OSError), (stage.work / "filler").open("wb", buffering=0) as out:
         while True:
             out.write(bytes(4096))
@@ -301,6 +308,7 @@ FAULTS = {
     "frozen-40s": Fault("pi", freeze(40), deadline_s=30.0, says="said nothing for 25 s"),
     "video-corrupt": Fault("pi", corrupt(".avi"), says="was changed there"),
     "model-corrupt": Fault("pi", corrupt(".tflite"), says="was changed there"),
+    "disk-full": Fault("pi", fill_disk, 1, says="make room there"),
     "program-corrupt": Fault("pi", corrupt_program, says="trying again"),
     "virtual-replay-killed": Fault("virtual", kill_replay_there, says="killed (signal 9)"),
     "virtual-session-killed": Fault("virtual", kill_session_there, says="connection was lost"),
@@ -318,13 +326,26 @@ FAULTS = {
 
 
 @contextlib.contextmanager
+def _small_disk(folder: Path) -> Iterator[None]:
+    """A disk of its own that can be filled; only root can have one."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "none", str(folder)]
+    mounted = os.geteuid() == 0 and subprocess.run(mount, check=False).returncode == 0
+    try:
+        yield
+    finally:
+        if mounted:
+            subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@contextlib.contextmanager
 def staged(board: str, folder: Path) -> Iterator[Stage]:
     """A board for one campaign, with the boards file that names it."""
     if board == "virtual":
         (folder / "boards.yaml").write_text("virtual: {kind: virtual}\n")
         yield Stage(folder)
         return
-    with PrivateSshd() as sshd:
+    with PrivateSshd() as sshd, _small_disk(folder / "work"):
         cable = Cable(sshd.port)
         key = sshd.known_hosts.read_text().split(" ", 1)[1]
         (folder / "known_hosts").write_text(f"[127.0.0.1]:{cable.port} {key}")

@@ -1,11 +1,13 @@
-"""Faults of an SSH board, made beside a campaign: the quick ones always, the others by -m faults."""
+"""Faults of an SSH board, made beside a campaign: quick ones always, others by -m faults."""
+
+import os
 
 import pytest
 
 from benchmarks.board_faults import try_fault
 from benchmarks.fault_list import FAULTS
 
-IN_CI = ("session-killed", "link-2s", "video-corrupt", "program-corrupt")
+IN_CI = ("session-killed", "sshd-killed", "link-2s", "video-corrupt", "disk-full")
 """What neither test_survival.py nor another has, and takes no minute."""
 
 
@@ -23,5 +25,7 @@ def base(tmp_path_factory, models_folder):
         if fault.board == "pi"
     ],
 )
-def test_campaign_survives_or_says_why_not(name, base):
+def test_campaign_survives_or_says_why_not(name, base, need):
+    if name == "disk-full" and os.geteuid() != 0:
+        need("needs root, to mount a small disk")
     assert try_fault(name, base)
