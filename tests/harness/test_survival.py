@@ -133,6 +133,7 @@ def test_board_that_stays_away_ends_the_case_and_keeps_what_was_done(run, tmp_pa
     with pytest.raises(BoardError) as caught:
         run(board, observer, resume=True)
     assert caught.value.kind == "unreachable"
+    assert "did not come back in" in str(caught.value)
     observer = Observer()
     again = run(LoopbackBoard(workdir=str(tmp_path / "work")), observer, resume=True)
     assert observer.lines[2].startswith("subject2 kept: ")

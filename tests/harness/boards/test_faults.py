@@ -7,7 +7,7 @@ import pytest
 from benchmarks.board_faults import try_fault
 from benchmarks.fault_list import FAULTS
 
-IN_CI = ("session-killed", "sshd-killed", "link-2s", "video-corrupt", "disk-full")
+IN_CI = ("session-killed", "link-2s", "disk-full")
 """What neither test_survival.py nor another has, and takes no minute."""
 
 
