@@ -26,12 +26,14 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.attempts import Effort
 from harness.boards.base import PACKAGE_ROOT, Board
 from harness.boards.errors import BoardError
 from harness.boards.local import LocalBoard
 from harness.boards.virtual.board import VirtualBoard
 from harness.campaign import Pipe, run_case
 from harness.datasets.registry import open_dataset
+from harness.datasets.selection import Selection, select
 from harness.replays import CaseRun, pairs
 from harness.reports.progress import CampaignProgress
 from harness.verdicts.counts import count, per_stage, slowdown_percent
@@ -65,7 +67,8 @@ class Asked:
 
     def replay(self, board: Board, results: Path) -> CaseRun:
         """Replay it on a board, which is left open."""
-        dataset = open_dataset(self.dataset, self.datasets_file)
+        known = open_dataset(self.dataset, self.datasets_file)
+        dataset = select(known, Selection(self.recordings))
         progress = CampaignProgress()
         dataset.prepare(progress.rendered)
         name, model = models.tflite_file(models.choose_model(self.model)[0], self.variant)
@@ -73,7 +76,7 @@ class Asked:
         pipe = Pipe(name, model, detector, files, appearance=partner_of(model))
         case = Case(board.name, self.dataset, self.variant)
         run = run_case(
-            board, dataset, case, pipe, results, progress, self.recordings, self.timeout_s
+            board, dataset, case, pipe, results, progress, Effort(timeout_s=self.timeout_s)
         )
         progress.close()
         if run.failures:

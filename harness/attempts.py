@@ -48,6 +48,7 @@ class Attempts:
         self._effort = effort
         self._say = say
         self._boot_id = str(board.facts().get("boot_id", ""))
+        self._check_package = False
         self.sent_bytes = 0
 
     def replay(
@@ -95,6 +96,9 @@ class Attempts:
         on_event: EventHandler,
         ahead: Sequence[Path],
     ) -> tuple[dict[str, Any], int]:
+        if self._check_package:
+            self.sent_bytes += self._board.deploy().sent_bytes
+            self._check_package = False
         try:
             placed = self._board.put(paths)
         except UserError as bad:  # a video that cannot be read, or is larger than the budget
@@ -118,12 +122,26 @@ class Attempts:
         spent = failures >= self._effort.board_retries
         if failure.kind in OF_THE_RECORDING and spent:
             raise RecordingFailedError(str(failure)) from failure
-        if not failure.retryable or spent:
+        unclear = not failure.retryable and failure.kind == "other"
+        damaged = unclear and not spent and self._mended()
+        if spent or not (failure.retryable or damaged):
             raise failure
+        self._check_package = True  # a sudden end may have cost it some of its files
         self._say(f"{failure}; trying again")
+        if damaged:
+            return f"damaged: the pipeline was damaged there ({failure.message})"
         recover(self._board, failure, self._boot_id, self._effort.lease_wait_s, self._say)
         self._boot_id = str(self._board.facts().get("boot_id", ""))
         return f"{failure.kind}: {failure.message}"
+
+    def _mended(self) -> bool:
+        """Say whether the pipeline on the board was found damaged, and is whole again."""
+        try:
+            sent = self._board.deploy()
+        except (BoardError, UserError):
+            return False
+        self.sent_bytes += sent.sent_bytes
+        return sent.sent_files > 0
 
 
 def _record(

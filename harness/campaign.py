@@ -108,7 +108,7 @@ def run_case(
         attempts = Attempts(board, effort, observer.say)
         sent = board.deploy().sent_bytes + board.put(pipe.files).sent_bytes
     to_do = [r for r in recordings if r.id in labels and r.id not in kept]
-    following = dict(zip((r.id for r in to_do), [*to_do[1:], None], strict=True))
+    following = {one.id: after for one, after in zip(to_do, [*to_do[1:], None], strict=False)}
     replays = []
     for recording in recordings:
         if recording.id not in labels:

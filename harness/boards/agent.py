@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Callable, Dict, Optional
+from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Tuple
 
 from harness.boards.onboard.checks import checks
 from harness.boards.onboard.health import STOOD_STILL_S, Sampler
@@ -265,6 +265,7 @@ def replay(request: Request) -> Answer:
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in search if path))
     look_s = float(request.get("look_s") or LOOK_S)
     sampler = Sampler(late_s=look_s + STOOD_STILL_S)
+    stamps = _stamps(job)
     child = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -286,10 +287,31 @@ def replay(request: Request) -> Answer:
     guard.start()
     status = guard.wait_child()
     ended = {"agent": "ended", "status": status, "reason": guard.reason, "out_dir": str(out_dir)}
+    now = _stamps(job)
+    ended["changed"] = sorted(path for path in stamps if now.get(path) != stamps[path])
     reply(dict(ended, lease_lost=bool(guard.reason and look()), health=sampler.summary()))
     if guard.wait_acknowledged():
         shutil.rmtree(str(folder))
     return {}
+
+
+def _stamps(job: Mapping[str, Any]) -> Dict[str, Tuple[int, int]]:
+    """Return size and time of change of every file that a job reads."""
+    found = {}
+    for text in _inputs(job):
+        path = Path(text)
+        for part in [path, *(path.iterdir() if path.is_dir() else [])]:
+            with contextlib.suppress(OSError):
+                stat = part.stat()
+                found[str(part)] = (stat.st_size, stat.st_mtime_ns)
+    return found
+
+
+def _inputs(job: Mapping[str, Any]) -> Iterator[str]:
+    model = job.get("model", {})
+    yield from (item["path"] for item in job.get("recordings", ()))
+    yield from (model[key] for key in ("path", "appearance_path") if model.get(key))
+    yield from job.get("detector", {}).get("files", {}).values()
 
 
 # --- in and out ----------------------------------------------------------------------------------

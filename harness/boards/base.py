@@ -111,6 +111,10 @@ class Board(ABC):
     def close(self) -> None:
         """Let go of the board; safe to call twice, and on a board that never connected."""
 
+    def hang_up(self) -> None:
+        """Let go of a board that failed and is to be connected again; what is on it stays."""
+        self.close()
+
     def __enter__(self) -> Board:
         self.connect()
         return self

@@ -11,6 +11,7 @@ Kind = Literal[
     "out of memory",
     "out of disk",
     "crashed",
+    "damaged",
     "edge tpu",
     "lease",
     "busy",

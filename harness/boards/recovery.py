@@ -26,8 +26,8 @@ def recover(
     Says what befell the board in ``failure.kind`` and ``failure.message``. Raises ``BoardError``
     of kind "unreachable" if it does not come back.
     """
-    deadline, pause_s = Deadline(RECOVER_S), FIRST_PAUSE_S
-    board.close()
+    deadline, pause_s, began = Deadline(RECOVER_S), FIRST_PAUSE_S, time.monotonic()
+    board.hang_up()
     while True:
         try:
             board.connect()
@@ -35,12 +35,18 @@ def recover(
             board.acquire(lease_wait_s, say)
             break
         except BoardError as error:
-            board.close()
+            board.hang_up()
             if not error.retryable:
                 raise
             if not deadline.left_s:
-                error.kind = "unreachable"
-                raise
+                raise BoardError(
+                    f"it did not come back in {time.monotonic() - began:.0f} s ({error.message})",
+                    board=failure.board,
+                    doing=failure.doing,
+                    retryable=True,
+                    hint="is it switched on, and its link up?",
+                    kind="unreachable",
+                ) from error
         time.sleep(min(pause_s, deadline.left_s))
         pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
     if boot_id and now and now != boot_id:

@@ -64,6 +64,13 @@ def run_replay(
         call.answer("done", Deadline(ANSWER_S))
     finally:
         call.close()
+    if ended["changed"] and not ended["reason"]:
+        raise call.failed(
+            f"a file that it uses was changed there meanwhile ({ended['changed'][0]})",
+            retryable=True,
+            hint="nothing but the harness may write to its folder",
+            kind="damaged",
+        )
     complete = len(records) == len(job["recordings"]) or ended["status"] == UNUSABLE
     if ended["reason"] or ended["status"] not in FINISHED or not complete:
         error = _explain(call, ended, request["timeout_s"])

@@ -123,6 +123,7 @@ class AgentCall:
         self._sent_at = time.monotonic()
         self._heard_at = time.monotonic()
         self._closed = False
+        self._gone = False
         self.stderr_tail = ""
 
     def send(self, request: dict[str, Any], deadline: Deadline) -> None:
@@ -173,16 +174,17 @@ class AgentCall:
         )
 
     def close(self) -> None:
-        """End the agent and all it started, if it still runs."""
+        """End the agent and all it started, if it still runs; one that is gone is not awaited."""
         if not self._closed:
             self._closed = True
-            self._wire.close(STOP_S)
+            self._wire.close(0.0 if self._gone else STOP_S)
 
     def note(self, text: str) -> None:
         """Add to the diagnostics."""
         self.stderr_tail = (self.stderr_tail + text)[-TAIL_CHARS:]
 
     def _lost(self, how: str, hint: str = "") -> BoardError:
+        self._gone = True
         return self.failed(
             f"the connection was lost ({how})", retryable=True, hint=hint, kind="unreachable"
         )
@@ -208,6 +210,7 @@ class AgentCall:
         if stdout or stderr:
             self._heard_at = time.monotonic()
         elif time.monotonic() - self._heard_at > self._wire.silence_s:
+            self._gone = True
             raise self.failed(
                 f"it said nothing for {self._wire.silence_s:g} s",
                 retryable=True,

@@ -16,6 +16,7 @@ from harness.boards.loopback import LoopbackBoard
 from harness.boards.settings import BoardSettings, HealthLimits
 from harness.campaign import Pipe, run_case
 from harness.datasets.registry import open_dataset
+from harness.datasets.selection import Selection, select
 from harness.verdicts.thresholds import Case
 
 pytestmark = pytest.mark.board
@@ -60,12 +61,11 @@ def run(dataset, tscan_file, tmp_path):
         with board:
             return run_case(
                 board,
-                dataset,
+                select(dataset, Selection(tuple(only))),
                 case,
                 pipe,
                 tmp_path / "out",
                 observer,
-                only,
                 Effort(timeout_s=120.0, timed=timed, **effort),
                 resume,
             )
@@ -133,11 +133,55 @@ def test_board_that_stays_away_ends_the_case_and_keeps_what_was_done(run, tmp_pa
     with pytest.raises(BoardError) as caught:
         run(board, observer, resume=True)
     assert caught.value.kind == "unreachable"
+    assert "did not come back in" in str(caught.value)
     observer = Observer()
     again = run(LoopbackBoard(workdir=str(tmp_path / "work")), observer, resume=True)
     assert observer.lines[2].startswith("subject2 kept: ")
     assert "kept" not in observer.lines[1]
     assert again.replays[1].record.bpm == first.replays[0].record.bpm
+
+
+def test_run_with_nothing_missing_is_resumed_without_the_board(run, tmp_path):
+    first = run(LocalBoard(workdir=tmp_path / "work"), Observer())
+    board = LocalBoard(workdir=tmp_path / "none", python=str(tmp_path / "no python"))
+    again = run(board, observer := Observer(), resume=True)
+    assert [line.split()[1] for line in observer.lines[1:]] == ["kept:", "kept:"]
+    assert [one.record.bpm for one in again.replays] == [one.record.bpm for one in first.replays]
+
+
+def test_file_that_changes_while_it_is_read_is_sent_again(run, tmp_path):
+    work = tmp_path / "work"
+    whole = run(LoopbackBoard(workdir=str(work)), Observer(), ["subject1"])
+
+    def damage():
+        for video in (work / "store").glob("*.avi"):
+            video.chmod(0o600)
+            with video.open("r+b") as target:
+                target.seek(video.stat().st_size // 2)
+                target.write(bytes(4096))
+
+    done = run(LoopbackBoard(workdir=str(work)), Observer(damage), ["subject1"])
+    assert "was changed there meanwhile" in done.replays[0].record.raw["board_failures"][0]
+    assert done.replays[0].record.bpm == whole.replays[0].record.bpm
+
+
+def test_damaged_pipeline_is_mended(run, tmp_path):
+    work = tmp_path / "work"
+    board = LoopbackBoard(workdir=str(work))
+    put = board.put
+
+    def put_then_damage(paths):
+        placed = put(paths)
+        if board.__dict__.pop("put", None):  # the first of all
+            for source in (work / "store").glob("*.py"):
+                source.chmod(0o600)
+                source.write_text("(")
+        return placed
+
+    board.put = put_then_damage
+    done = run(board, Observer(), ["subject1"])
+    assert done.replays[0].record.ok
+    assert "the pipeline was damaged" in done.replays[0].record.raw["board_failures"][0]
 
 
 def test_foreign_load_spoils_times_but_no_gate(run, tmp_path):

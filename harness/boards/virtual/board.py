@@ -118,26 +118,27 @@ class VirtualBoard(RemoteBoard):
         self._port = 0
         self._python_path = None  # what was deployed went with the disk
 
-    def _hang_up(self) -> None:
-        """Close the connection alone: the board stays on, with all that it was sent."""
+    def hang_up(self) -> None:
+        """Close the connection alone: the board stays as it is, with all that it was sent."""
         super().close()
 
     def connect(self) -> None:
         """Start the board where it is off, and open the connection."""
         if self._open is not None and self._open.is_open:
             return
-        self._hang_up()
-        first = self._emulator is None
+        self.hang_up()
+        first, new = self._emulator is None, self._folder is None
         try:
             if first:
-                self._start(resume=self._folder is None)
+                self._start(resume=new)
             self._open = connect(
                 self.name, self._target(recipe.USER), self._running, self._start_limit_s
             )
             if first:
                 self._set_clock()
         except BaseException:
-            self.close()
+            if new:
+                self.close()
             raise
 
     def _find(self) -> SshTarget:
