@@ -34,7 +34,8 @@ def compare(datasets_file, *arguments):
 def test_two_real_models(datasets_file, capsys):
     assert compare(datasets_file, "tscan-synthetic", "tscan-afrl/float32", "--json") == 0
     said = json.loads(capsys.readouterr().out)
-    assert said["a"] == {"model": "tscan-synthetic/float32", "bytes": 2_146_209}
+    size = models.tflite_file("tscan-synthetic")[1].stat().st_size
+    assert said["a"] == {"model": "tscan-synthetic/float32", "bytes": size}
     assert said["synthetic"] is True
     assert [one["recording"] for one in said["recordings"]] == ["subject1", "subject2"]
     assert said["groups"]["all"]["n"] == 2
@@ -52,7 +53,7 @@ def test_two_real_models(datasets_file, capsys):
         (["moon", "tscan-synthetic"], "unknown model 'moon'"),
         (["tscan-synthetic/int3", "tscan-synthetic"], "unknown variant 'int3'"),
         (["tscan-synthetic", "no.tflite"], "no.tflite: no such model file"),
-        (["tscan-synthetic"] * 2 + ["--recordings", "x"], "dataset tiny has no recording x"),
+        (["tscan-synthetic"] * 2 + ["--recordings", "x"], "dataset tiny: no recording named x"),
         (["tscan-synthetic"] * 2 + ["--dataset", "x"], None),
     ],
 )

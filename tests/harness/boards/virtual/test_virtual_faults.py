@@ -5,7 +5,7 @@ import pytest
 from benchmarks.board_faults import try_fault
 from benchmarks.fault_list import FAULTS
 
-IN_CI = ("virtual-reset", "virtual-memory")
+IN_CI = ("virtual-reset",)
 
 
 @pytest.fixture(scope="module")
