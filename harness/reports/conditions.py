@@ -82,15 +82,16 @@ def _title(run: CaseRun) -> str:
     case = run.case
     called = "" if not run.synthetic or "synthetic" in case.dataset else " (synthetic)"
     model, detector = run.named("model", "name"), run.named("detector")
-    return f"{case.board} / {case.dataset}{called} / {case.variant}: {model}, {detector}"
+    pipe = f"{case.board} / {case.dataset}{called} / {case.variant}: {model}, {detector}"
+    return f"{pipe}; holds: MAE <= {HOLDS_BPM:g}"
 
 
 def _table(rows: Sequence[Condition], by: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column(by)
-    for name in ("n", "no rate", "MAE", "worst", "SNR dB", "found %", "face %", "luma", "speed"):
-        table.add_column(name, justify="right")
-    table.add_column(f"MAE <= {HOLDS_BPM:g}")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column(by, no_wrap=True, min_width=max(map(len, [by, *(row.name for row in rows)])))
+    for name in ("n", "silent", "MAE", "worst", "SNR dB", "found %", "face %", "luma", "speed"):
+        table.add_column(name, justify="right", no_wrap=name[0] not in "Sf")
+    table.add_column("holds", no_wrap=True)
     for row in rows:
         table.add_row(
             row.name,
@@ -103,7 +104,7 @@ def _table(rows: Sequence[Condition], by: str) -> Table:
             _figure(row.face_share, ".0f", 100),
             _figure(row.luminance, ".2f"),
             _figure(row.speed, ".3f"),
-            "holds" if row.holds else "does not hold",
+            "yes" if row.holds else "no",
         )
     return table
 

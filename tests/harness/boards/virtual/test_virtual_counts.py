@@ -13,6 +13,7 @@ from harness.boards.virtual.board import VirtualBoard
 from harness.campaign import Pipe, run_case
 from harness.datasets.base import Dataset
 from harness.datasets.registry import open_dataset
+from harness.datasets.signals import Signals
 from harness.replays import pairs
 from harness.reports.progress import CampaignProgress
 from harness.verdicts.counts import count, per_stage, slowdown_percent
@@ -45,6 +46,9 @@ class Images(Dataset):
 
     def recordings(self):
         return [replace(self._clip, video=self.root)]
+
+    def signals(self, recording):
+        return Signals(hr_bpm=np.array([self._labels.reference_bpm]))
 
     def labels(self, recording):
         return replace(self._labels, frame_times_s=np.arange(self._frames) / 30)
