@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -109,7 +110,7 @@ def test_cut_connection_is_made_again(run, tmp_path):
     board = LoopbackBoard(workdir=str(tmp_path / "work"))
 
     def cut():
-        board._link._connection.transport.sock.close()
+        board._link._connection.transport.sock.shutdown(socket.SHUT_RDWR)
 
     observer = Observer(cut)
     done = run(board, observer, ["subject1"])
@@ -123,7 +124,7 @@ def test_board_that_stays_away_ends_the_case_and_keeps_what_was_done(run, tmp_pa
 
     def leave():
         board._find = lambda: unreachable
-        board._link._connection.transport.sock.close()
+        board._link._connection.transport.sock.shutdown(socket.SHUT_RDWR)
 
     from harness.boards.ssh_link import SshTarget
 
