@@ -47,7 +47,7 @@ class Observer:
 @pytest.fixture
 def dataset(tmp_path, clips):
     (tmp_path / "datasets.yaml").write_text(
-        f"tiny: {{kind: synthetic, clips: 2, seconds: 8, size: [320, 240], root: '{clips}'}}\n"
+        f"tiny: {{kind: synthetic, clips: 2, seconds: 20, size: [320, 240], root: '{clips}'}}\n"
     )
     found = open_dataset("tiny", tmp_path / "datasets.yaml")
     found.prepare(lambda *_: None)
