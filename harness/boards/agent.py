@@ -43,6 +43,8 @@ BEAT_S = 5.0
 """How often the agent tells the host that it is alive."""
 KILL_GRACE_S = 5.0
 """Time a replay has to end by itself once it was asked to."""
+TELL_HEALTH_S = 10.0
+"""How often the host hears how the board fares, during a replay that goes on for minutes."""
 TIME_IS_UP = "time is up"
 ACKNOWLEDGED = b"d"
 """The byte a host writes once it has the records."""
@@ -274,8 +276,13 @@ def replay(request: Request) -> Answer:
         start_new_session=True,
     )
 
+    told = [time.monotonic()]
+
     def look() -> str:
         sampler.sample()
+        if job.get("minutes") and time.monotonic() - told[0] >= TELL_HEALTH_S:
+            told[0] = time.monotonic()
+            reply({"event": "health", **sampler.latest})
         try:
             if held:
                 lease.check(held["id"], held["generation"])

@@ -68,7 +68,8 @@ class Board(ABC):
         """Wait, at most ``wait_s``, until the board is ours alone; ``close`` gives it back.
 
         ``on_wait`` gets a line when the place in the queue changes. Raises ``BoardError`` of kind
-        "busy" when it takes longer. A board that nobody else can use needs none of this.
+        "busy" when it takes longer. A board that nobody else can use needs none of this; where it
+        is needed, it connects too as far as it must.
         """
         return
 

@@ -2,117 +2,20 @@
 
 from __future__ import annotations
 
-import getpass
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from harness.boards.base import Board
-from harness.boards.local import LocalBoard
-from harness.boards.loopback import LoopbackBoard
-from harness.boards.settings import BoardSettings, Budget, Delegate, Expect, HealthLimits, Label
-from harness.boards.ssh import DEFAULT_WORKDIR, SshBoard
-from harness.boards.ssh_config import with_ssh_config
-from harness.boards.ssh_link import SSH_PORT, SshTarget
-from harness.boards.virtual.board import VirtualBoard
+from harness.boards.specs import SPECS, BoardSpec
 from harness.boards.yaml_lines import Lines, did_you_mean, parse_yaml
 from rppg_core.errors import UserError
-from rppg_core.runtime import RUNTIMES
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """Board names end up in file names and tables."""
 
-Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f]+$")]
-Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9_:\[\]][A-Za-z0-9._:%\[\]-]{0,254}$")]
-Seconds = Annotated[float, Field(gt=0, le=300)]
-DEFAULT_KNOWN_HOSTS = "~/.ssh/known_hosts"
-
-
-class _Spec(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    name: str
-    threads: int = Field(1, ge=1, le=64, description="a whole number of processor threads")
-    runtime: str = Field("auto", description=f"auto, {', '.join(RUNTIMES)}")
-    delegate: Delegate | None = Field(default=None, description="edgetpu, or leave it out")
-    labels: Annotated[list[Label], Field(max_length=50)] = Field(
-        [], description="a list of words such as [coral, lab-2]"
-    )
-    expect: Expect = Expect()
-    health: HealthLimits = HealthLimits()
-
-    @field_validator("runtime")
-    @classmethod
-    def _known_runtime(cls, value: str) -> str:
-        choices = ("auto", *RUNTIMES)
-        if value not in choices:
-            raise ValueError(f"must be one of {', '.join(choices)}")
-        return value
-
-    def settings(self) -> BoardSettings:
-        """Return what holds for a board of any kind."""
-        return BoardSettings(
-            delegate=self.delegate,
-            labels=tuple(self.labels),
-            disk_budget_bytes=getattr(self, "disk_budget", None),
-            expect=self.expect,
-            health=self.health,
-        )
-
-
-class LocalSpec(_Spec):
-    """This machine, files used in place; ``python`` defaults to the one that runs the harness."""
-
-    kind: Literal["local"]
-    python: Text | None = None
-
-
-class LoopbackSpec(_Spec):
-    """This machine over a private SSH server; ``workdir`` defaults to a cache of the user's."""
-
-    kind: Literal["loopback"]
-    python: Text | None = None
-    workdir: Text | None = None
-    disk_budget: Budget | None = Field(default=None, description="a size of 64 MB or more")
-
-
-class SshSpec(_Spec):
-    """A board over SSH; ``python`` and ``workdir`` are the board's, the other paths the host's."""
-
-    kind: Literal["ssh"]
-    host: Host = Field(description="a name, an address, or an alias of ~/.ssh/config")
-    port: int = Field(default=SSH_PORT, ge=1, le=65535, description="a number from 1 to 65535")
-    user: Text | None = None
-    key: Text | None = Field(default=None, description="a file on this machine")
-    known_hosts: Text = Field(DEFAULT_KNOWN_HOSTS, description="a file on this machine")
-    python: Text = Field(default="python3", description="the board's Python, 3.7 or newer")
-    workdir: Text = Field(DEFAULT_WORKDIR, description="a folder on the board")
-    disk_budget: Budget | None = Field(default=None, description="a size of 64 MB or more")
-    connect_timeout_s: Seconds = Field(10.0, description="seconds, at most 300")
-
-
-class VirtualSpec(_Spec):
-    """An emulated board, its ``threads`` always 1.
-
-    ``instructions_per_ms`` has, for real boards by any name, what was measured on them; with it
-    counts are also shown as an estimate of time.
-    """
-
-    kind: Literal["virtual"]
-    threads: Literal[1] = 1
-    instructions_per_ms: dict[Text, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
-
-
-BoardSpec = LocalSpec | LoopbackSpec | SshSpec | VirtualSpec
-SPECS: Mapping[str, type[_Spec]] = {
-    "local": LocalSpec,
-    "loopback": LoopbackSpec,
-    "ssh": SshSpec,
-    "virtual": VirtualSpec,
-}
 _ADAPTER: TypeAdapter[BoardSpec] = TypeAdapter(Annotated[BoardSpec, Field(discriminator="kind")])
 
 
@@ -137,49 +40,27 @@ def pick_board(boards: Mapping[str, BoardSpec], name: str) -> BoardSpec:
     return boards[name]
 
 
-def open_board(spec: BoardSpec) -> Board:
-    """Return the board a spec describes, not yet connected."""
-    board = _make(spec)
-    board.settings = spec.settings()
-    return board
+LABEL, TOGETHER = "label:", "+"
 
 
-def _make(spec: BoardSpec) -> Board:
-    if isinstance(spec, LocalSpec):
-        return LocalBoard(spec.name, python=spec.python, threads=spec.threads, runtime=spec.runtime)
-    if isinstance(spec, LoopbackSpec):
-        return LoopbackBoard(
-            spec.name,
-            python=spec.python,
-            workdir=spec.workdir,
-            threads=spec.threads,
-            runtime=spec.runtime,
-        )
-    if isinstance(spec, VirtualSpec):
-        return VirtualBoard(
-            spec.name, runtime=spec.runtime, instructions_per_ms=spec.instructions_per_ms
-        )
-    return SshBoard(
-        spec.name,
-        _target(spec),
-        python=spec.python,
-        workdir=spec.workdir,
-        threads=spec.threads,
-        runtime=spec.runtime,
-    )
+def find_boards(boards: Mapping[str, BoardSpec], asked: str) -> tuple[str, tuple[str, ...]]:
+    """Return the name of a target and its boards: one, or several that share the work.
 
-
-def _target(spec: SshSpec) -> SshTarget:
-    """Return whom to connect to: what the board's entry says, then what ``~/.ssh/config`` does."""
-    given = SshTarget(
-        host=spec.host,
-        port=spec.port,
-        user=spec.user or getpass.getuser(),
-        key=Path(spec.key) if spec.key else None,
-        known_hosts=Path(spec.known_hosts),
-        connect_timeout_s=spec.connect_timeout_s,
-    )
-    return with_ssh_config(given, spec.model_fields_set)
+    ``asked`` is a board's name, names joined by ``+``, or ``label:`` and a label. Raises
+    ``UserError`` for what there is none of.
+    """
+    if asked.startswith(LABEL):
+        label = asked.removeprefix(LABEL)
+        found = tuple(name for name, spec in boards.items() if label in spec.labels)
+        if not found:
+            labels = sorted({one for spec in boards.values() for one in spec.labels})
+            have = f"labels are: {', '.join(labels)}" if labels else "no board has 'labels'"
+            raise UserError(f"no board with the label {label!r}; {have}")
+        return f"label={label}", found
+    names = tuple(dict.fromkeys(part.strip() for part in asked.split(TOGETHER)))
+    for name in names:
+        pick_board(boards, name)
+    return TOGETHER.join(names), names
 
 
 def _parse(path: Path, name: object, entry: object, lines: Lines) -> BoardSpec:

@@ -84,18 +84,19 @@ class RemoteBoard(Board):
         """Open the connection, checking both sides' keys."""
         if self._open is not None and self._open.is_open:
             return
-        self.close()
+        self.hang_up()
         try:
             link = SshLink(self.name, self._find())
             link.open()
         except BaseException:
-            self.close()
+            self.hang_up()
             raise
         self._open = link
 
     def acquire(self, wait_s: float, on_wait: OnWait) -> None:
         """Wait for the board's lease and hold it until the board is closed."""
         if self._lease is None:
+            self.connect()
             self._lease = Lease.acquire(
                 self._open_wire,
                 board=self.name,
@@ -107,6 +108,7 @@ class RemoteBoard(Board):
 
     def lease_state(self, take_away: bool = False) -> dict[str, Any]:
         """Return who holds the lease and who waits for it; see ``onboard.lease``."""
+        self.connect()
         request = {
             "op": "lease",
             "root": self._workdir,

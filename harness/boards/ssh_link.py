@@ -122,6 +122,12 @@ class SshLink:
                 self._connection.close()
             self._connection = None
 
+    def cut(self) -> None:
+        """Break the connection, in any thread: whoever uses it finds it lost."""
+        connection = self._connection
+        if connection is not None:
+            connection.transport.close()
+
     def shell_command(self) -> list[str]:
         """Return the ``ssh`` command that opens a shell with the same keys and checks."""
         command = ["ssh", "-p", str(self._port), "-o", "StrictHostKeyChecking=yes"]

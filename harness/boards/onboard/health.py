@@ -60,6 +60,7 @@ class Sampler:
         self._cost_s = 0.0
         self._jump_s = self._still_s = 0.0
         self._throttled: Set[str] = set()
+        self._throttled_after_s: Optional[float] = None
         self._points: List[Dict[str, float]] = []
         self.sample()
 
@@ -73,7 +74,10 @@ class Sampler:
         self._offset_s = offset
         self._still_s = max(self._still_s, now - self._last_s)
         self._last_s = now
-        self._throttled.update(self._throttling())
+        slowed = set(self._throttling())
+        if slowed and self._throttled_after_s is None:
+            self._throttled_after_s = round(now - self._start_s, 2)
+        self._throttled |= slowed
         point = {"at_s": round(now - self._start_s, 2), "free_memory_bytes": self._free_bytes()}
         for name, paths, largest in (
             ("temperature_c", self._zones, max),
@@ -85,6 +89,16 @@ class Sampler:
         self._points.append(point)
         self._cost_s += time.thread_time() - began
 
+    @property
+    def latest(self) -> Dict[str, Any]:
+        """What the last look saw, and how the board was slowed down so far, with the first time."""
+        return {
+            "start_uptime_s": round(self._start_s, 2),
+            "throttled": sorted(self._throttled),
+            "throttled_after_s": self._throttled_after_s,
+            **self._points[-1],
+        }
+
     def summary(self) -> Dict[str, Any]:
         """Return what was seen, after a last look."""
         self.sample()
@@ -95,6 +109,7 @@ class Sampler:
         if busy is not None and self._busy_s is not None:
             foreign = round(max(0.0, busy - self._busy_s - own) / seconds, 3)
         found: Dict[str, Any] = {
+            "start_uptime_s": round(self._start_s, 2),
             "seconds": round(seconds, 2),
             "samples": len(self._points),
             "sampling_ms": round(self._cost_s * 1e3, 2),
@@ -103,6 +118,7 @@ class Sampler:
             "clock_jump_s": round(self._jump_s, 3),
             "stood_still_s": round(self._still_s, 2) if self._still_s > self._late_s else 0.0,
             "throttled": sorted(self._throttled),
+            "throttled_after_s": self._throttled_after_s,
             "oom_kills": self._kills() - self._oom_kills,
             "min_free_memory_bytes": min(point["free_memory_bytes"] for point in self._points),
             "points": self._points[:: -(-len(self._points) // MAX_POINTS)],

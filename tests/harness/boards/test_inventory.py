@@ -6,9 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.boards.inventory import LocalSpec, SshSpec, load_boards, open_board, pick_board
+from harness.boards.inventory import load_boards, pick_board
 from harness.boards.local import LocalBoard
 from harness.boards.loopback import LoopbackBoard
+from harness.boards.opening import open_board
+from harness.boards.specs import LocalSpec, SshSpec
 from harness.boards.ssh import SshBoard
 from rppg_core.errors import UserError
 
@@ -120,6 +122,11 @@ def test_defaults(load):
         ("b: {host: h}", "field 'kind': must be one of local, loopback, ssh"),
         ("b: {kind: ssh, host: h, port: 70000}", "field 'port': Input should be less than"),
         ("b: {kind: ssh, host: h, port: '22'}", "field 'port': Input should be a valid integer"),
+        ("b: {kind: labgrid}", "board 'b': field 'place': Field required"),
+        ("b: {kind: labgrid, place: +}", "give the name that labgrid-client places shows"),
+        ("b: {kind: labgrid, place: -k}", "field 'place': String should match"),
+        ("b: {kind: labgrid, place: p, host: h}", "field 'host': there is no such setting"),
+        ("b: {kind: labgrid, place: p, coordinator: -x}", "field 'coordinator': String should"),
         ("b: {kind: ssh, host: -oProxyCommand=x}", "field 'host': String should match"),
         ("b: {kind: ssh, host: 'a b'}", "field 'host': String should match"),
         ("b: {kind: ssh, host: ''}", "field 'host': String should match"),
