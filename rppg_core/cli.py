@@ -5,16 +5,17 @@ import json
 import shutil
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple, Union
 
 import cv2
 
 from rppg_core import extensions, models
 from rppg_core.errors import UserError
-from rppg_core.faces import DETECTORS, make_detector
+from rppg_core.faces import DETECTORS, Detector, make_detector
+from rppg_core.live import Options, show
 from rppg_core.model_card import PULSE, SIGNALS
 from rppg_core.pipeline import STAGES, Pipeline, Result, Settings
-from rppg_core.postprocess import HIGH_HZ, LOW_HZ, METHODS, PulseSettings
+from rppg_core.postprocess import HIGH_HZ, LOW_HZ, METHODS, PulseSettings, quality
 from rppg_core.preprocess import ENLARGEMENT
 from rppg_core.runtime import RUNTIMES
 from rppg_core.tracking import DETECT_EVERY_FRAMES, TrackSettings
@@ -25,7 +26,6 @@ from rppg_core.video import open_source
 ALL = "all"
 EDGE_TPU, EDGE_TPU_COMPILER = "int8-edgetpu", "edgetpu_compiler"
 TRAINING_STEPS, LEARNING_RATE = 800, 1e-3
-GOOD_SNR_DB, FAIR_SNR_DB = 3.0, -3.0  # below the second, noise outweighs the pulse twofold
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
@@ -54,17 +54,8 @@ def run(options: argparse.Namespace) -> int:
     )
     cv2.setNumThreads(options.threads)
     with open_source(options.video, fps=options.fps, threads=options.threads) as source:
-        detector, files, remark = models.choose_detector(options.detector)
-        if remark:
-            sys.stderr.write(f"rppg: {remark}\n")
-        named, variant = models.split_form(options.model, options.variant)
-        chosen, remark = models.choose_model(named)
-        if remark:
-            sys.stderr.write(f"rppg: {remark}\n")
-        name, path = models.tflite_file(chosen, variant)
-        model = TSCAN(path, options.runtime, options.threads)
-        model.require_pulse()
-        result = Pipeline(make_detector(detector, files), model, settings).run(source)
+        detector, found, name, model = _chosen(options)
+        result = Pipeline(found, model, settings).run(source)
     if options.plot:
         from rppg_core.plot import plot_result  # noqa: PLC0415 (Matplotlib only when asked for)
 
@@ -74,6 +65,37 @@ def run(options: argparse.Namespace) -> int:
     else:
         print(_report(result, name, model, detector))
     return 0
+
+
+def live(options: argparse.Namespace) -> int:
+    """`rppg live`: heart rate, pulse wave and quality while a camera or a video runs."""
+    if options.video is not None and options.camera is not None:
+        raise UserError(f"a camera or a video; leave out --camera or {options.video}")
+    cv2.setNumThreads(options.threads)
+    asked: Union[str, int] = options.camera or 0
+    if options.video is not None:
+        asked = options.video
+    with open_source(asked, fps=options.fps, threads=options.threads) as source:
+        title = str(source) if options.video is None else Path(options.video).name
+        _, detector, _, model = _chosen(options)
+        how = Options(options.fast, options.seconds, not options.no_window)
+        show(source, title, Pipeline(detector, model), how, sys.stdout)
+    return 0
+
+
+def _chosen(options: argparse.Namespace) -> Tuple[str, Detector, str, TSCAN]:
+    """Detector and model by the options, each with its name; what is second best is said."""
+    detector, files, remark = models.choose_detector(options.detector)
+    if remark:
+        sys.stderr.write(f"rppg: {remark}\n")
+    named, variant = models.split_form(options.model, options.variant)
+    chosen, remark = models.choose_model(named)
+    if remark:
+        sys.stderr.write(f"rppg: {remark}\n")
+    name, path = models.tflite_file(chosen, variant)
+    model = TSCAN(path, options.runtime, options.threads)
+    model.require_pulse()
+    return detector, make_detector(detector, files), name, model
 
 
 def list_models(options: argparse.Namespace) -> int:
@@ -186,7 +208,7 @@ def _summary(
     return {
         "bpm": result.bpm,
         "snr_db": result.snr_db,
-        "quality": _quality(result.snr_db),
+        "quality": quality(result.snr_db),
         "fps": result.fps,
         "frames": result.frames,
         "duration_s": result.duration_s,
@@ -204,9 +226,9 @@ def _summary(
 
 
 def _report(result: Result, name: str, model: TSCAN, detector: str) -> str:
-    quality = _quality(result.snr_db)
+    rating = quality(result.snr_db)
     lines = [
-        f"heart rate  {result.bpm:.1f} bpm   (SNR {result.snr_db:.1f} dB, {quality})",
+        f"heart rate  {result.bpm:.1f} bpm   (SNR {result.snr_db:.1f} dB, {rating})",
         f"video       {result.frames} frames, {result.duration_s:.1f} s, {result.fps:.2f} fps",
         f"with        {name} on {model.runtime.name} {model.runtime.version}, faces by {detector}",
     ]
@@ -218,12 +240,6 @@ def _report(result: Result, name: str, model: TSCAN, detector: str) -> str:
     return "\n".join(lines)
 
 
-def _quality(snr_db: float) -> str:
-    if snr_db >= GOOD_SNR_DB:
-        return "good"
-    return "fair" if snr_db >= FAIR_SNR_DB else "poor: do not rely on it"
-
-
 def _totals_ns(result: Result) -> Dict[str, float]:
     return {stage: float(result.timings_ns[stage].sum()) for stage in STAGES}
 
@@ -233,12 +249,7 @@ def _parser(given: List[str]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     one = commands.add_parser("run", help="the heart rate of one video")
     one.add_argument("video", help="a video file, a folder of images, or a camera's index")
-    one.add_argument("--model", default="auto", help="auto, NAME, NAME/VARIANT or a .tflite file")
-    one.add_argument("--variant", default="float32", help=", ".join(models.VARIANTS))
-    one.add_argument("--detector", default="auto", help=f"auto, {', '.join(DETECTORS)}")
-    one.add_argument("--runtime", default="auto", help=f"auto, {', '.join(RUNTIMES)}")
-    one.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
-    one.add_argument("--fps", type=float, help="for a folder of images that carries no times")
+    _add_choices(one)
     one.add_argument("--detect-every", type=int, default=DETECT_EVERY_FRAMES, metavar="FRAMES")
     one.add_argument("--enlargement", type=float, default=ENLARGEMENT, help="crop over face box")
     one.add_argument("--low-hz", type=float, default=LOW_HZ, help="lower end of the band")
@@ -247,6 +258,14 @@ def _parser(given: List[str]) -> argparse.ArgumentParser:
     one.add_argument("--json", action="store_true", help="one JSON object instead of text")
     one.add_argument("--plot", metavar="FILE", help="draw pulse and spectrum into FILE")
     one.set_defaults(command=run)
+    seen_live = commands.add_parser("live", help="the heart rate while a camera or video runs")
+    seen_live.add_argument("video", nargs="?", help="a video file or a folder of images")
+    seen_live.add_argument("--camera", type=int, metavar="INDEX", help="a camera (default 0)")
+    _add_choices(seen_live)
+    seen_live.add_argument("--fast", action="store_true", help="do not wait for a video's frames")
+    seen_live.add_argument("--seconds", type=float, metavar="N", help="stop after so long")
+    seen_live.add_argument("--no-window", action="store_true", help="the terminal only")
+    seen_live.set_defaults(command=live)
     listed = commands.add_parser("models", help="list model files, or fetch them")
     listed.add_argument("--fetch", nargs="+", default=[], metavar="NAME")
     listed.set_defaults(command=list_models)
@@ -290,6 +309,16 @@ def _parser(given: List[str]) -> argparse.ArgumentParser:
         for add in extensions.load(extensions.COMMANDS).values():
             add(commands)
     return parser
+
+
+def _add_choices(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--model", default="auto", help="auto, NAME, NAME/VARIANT or a .tflite file")
+    add("--variant", default="float32", help=", ".join(models.VARIANTS))
+    add("--detector", default="auto", help=f"auto, {', '.join(DETECTORS)}")
+    add("--runtime", default="auto", help=f"auto, {', '.join(RUNTIMES)}")
+    add("--threads", type=int, default=1, help="CPU threads (default 1)")
+    add("--fps", type=float, help="for a folder of images that carries no times")
 
 
 if __name__ == "__main__":

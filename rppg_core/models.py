@@ -89,8 +89,8 @@ _ENTRIES = (
             ModelFile(
                 "tscan-synthetic-float32.tflite",
                 "",
-                "1db14da6c5ad3e70df30bd5c1185474d0241f9b7cd3b87487b9f5f0ade5ec5b5",
-                2146357,
+                "3f027630f8fb680cca2c11e1a7b6e26a66461c849b70dc01edb27a75315b51d3",
+                2147105,
             ),
             ModelFile(
                 "tscan-synthetic-int8.motion.tflite",

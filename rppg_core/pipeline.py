@@ -13,6 +13,8 @@ import numpy as np
 
 from rppg_core.errors import NoFaceError, UserError
 from rppg_core.faces import Box, Detector
+from rppg_core.fingerprints import Fingerprints
+from rppg_core.memory import MemoryBook
 from rppg_core.postprocess import (
     PulseError,
     PulseSettings,
@@ -132,6 +134,8 @@ class Pipeline:
         self._tracker = FaceTracker(detector, self.settings.track)
         self._preprocessor = Preprocessor(self.settings.enlargement)
         self._surroundings = Surroundings(self.settings.enlargement)
+        self._fingerprints = Fingerprints()
+        self._memory = MemoryBook(STAGES)
         self._model = model
         self._recent: Deque[Sample] = deque(maxlen=model.window)
         self._pending = 0
@@ -154,6 +158,7 @@ class Pipeline:
         for timing in self._timings.values():
             timing.append(0)
         self._timings["decode"][-1] = decode_ns
+        self._memory.book("decode")
         if self._time_s and frame.time_s - self._time_s[-1] > LONGEST_STEP_S:
             self._end_run()
         self._time_s.append(frame.time_s)
@@ -225,6 +230,19 @@ class Pipeline:
             sightings=self._tracker.sightings,
         )
 
+    @property
+    def box(self) -> Optional[Box]:
+        """Where the face is now; None where there is none."""
+        return self._boxes[-1][1] if self._boxes else None
+
+    def recent(self, seconds: float) -> Tuple[np.ndarray, np.ndarray]:
+        """Times in s and derivatives, (n,) each, of the last seconds that the model has seen."""
+        known = len(self._derivative)
+        start = known
+        while start and self._time_s[known - 1] - self._time_s[start - 1] < seconds:
+            start -= 1
+        return np.array(self._time_s[start:known]), np.array(self._derivative[start:known])
+
     def surroundings(self) -> Dict[str, Any]:
         """Light and motion so far, and the frames with a face, as JSON can hold them.
 
@@ -237,6 +255,14 @@ class Pipeline:
             **self._surroundings.to_dict(),
         }
 
+    def fingerprints(self) -> Dict[str, Any]:
+        """What the stages handed on so far, in a few numbers, as JSON can hold them."""
+        return self._fingerprints.to_dict()
+
+    def memory(self) -> Dict[str, Any]:
+        """What of the process's peak memory was there before, and which stage added to it."""
+        return self._memory.to_dict()
+
     def run(self, source: FrameSource) -> Result:
         """Every frame of `source`, then the result."""
         frames = iter(source)
@@ -246,13 +272,17 @@ class Pipeline:
             if frame is None:
                 break
             self.push(frame, self._clock_ns() - start_ns)
+        return self.finish_of(source)
+
+    def finish_of(self, source: FrameSource) -> Result:
+        """As `finish`; what it raises names the source that the frames are of."""
         try:
             return self.finish()
         except (NoFaceError, PulseError) as bad:
             raise type(bad)(f"{source}: {bad}") from None
 
     def _timed(self, stage: str) -> "_Stopwatch":
-        return _Stopwatch(self._timings[stage], self._clock_ns)
+        return _Stopwatch(stage, self._timings[stage], self._clock_ns, self._memory)
 
     def _keep(self, derivative: float, lost: bool) -> None:
         self._derivative.append(derivative)
@@ -271,11 +301,21 @@ class Pipeline:
         with self._timed("preprocess"):
             differences, frames = (np.stack(part) for part in zip(*self._recent))
             motion, appearance = self._preprocessor.standardise(differences, frames)
+        self._fingerprint(motion[-1], appearance[-1])
         with self._timed("predict"):
             values = self._model.predict(motion, appearance)
         for value in values[-self._pending :].tolist():
             self._keep(value, lost=False)
         self._pending = 0
+
+    def _fingerprint(self, motion: np.ndarray, appearance: np.ndarray) -> None:
+        """Note what was seen and fed; it is no stage's work and is timed as none."""
+        frame, seen = len(self._time_s) - 1, self._preprocessor.seen
+        if seen is not None and self._fingerprints.due(frame):
+            picture, crop = seen
+            self._fingerprints.push(
+                frame, picture=picture, crop=crop, motion=motion, appearance=appearance
+            )
 
     def _end_run(self) -> None:
         """Close a run of frames: the rest is predicted with frames that were used before."""
@@ -323,14 +363,26 @@ class Pipeline:
 
 
 class _Stopwatch:
-    """Adds the time spent inside `with` to the last entry of a row of timings."""
+    """Adds the time spent inside `with` to the last entry of a row of timings.
 
-    def __init__(self, timings: "array[int]", clock_ns: Callable[[], int]) -> None:
+    Memory is booked once the clock has stopped.
+    """
+
+    def __init__(
+        self,
+        stage: str,
+        timings: "array[int]",
+        clock_ns: Callable[[], int],
+        memory: MemoryBook,
+    ) -> None:
+        self._stage = stage
         self._timings = timings
         self._clock_ns = clock_ns
+        self._memory = memory
 
     def __enter__(self) -> None:
         self._start_ns = self._clock_ns()
 
     def __exit__(self, *_: object) -> None:
         self._timings[-1] += self._clock_ns() - self._start_ns
+        self._memory.book(self._stage)

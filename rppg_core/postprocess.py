@@ -21,6 +21,7 @@ SNR_HALF_WIDTH_HZ = 0.1  # half width of each harmonic's band, de Haan & Jeanne 
 FINEST_BIN_BPM = 0.5  # zero-padding makes bins at least this fine before refinement
 MIN_CYCLES = 2.0  # periods of the slowest rate that a signal must span
 METHODS = ("fft", "peaks")
+GOOD_SNR_DB, FAIR_SNR_DB = 3.0, -3.0  # below the second, noise outweighs the pulse twofold
 
 
 class PulseError(UserError, ValueError):
@@ -254,6 +255,13 @@ def snr_db(
     rest = (frequency >= low_hz) & (frequency <= high_hz) & ~near
     signal, noise = (max(float(power[part].sum()), 1e-300) for part in (near, rest))
     return float(10.0 * np.log10(signal / noise))
+
+
+def quality(snr_db: float) -> str:
+    """How far a heart rate of this signal-to-noise ratio can be relied on, in a word."""
+    if snr_db >= GOOD_SNR_DB:
+        return "good"
+    return "fair" if snr_db >= FAIR_SNR_DB else "poor: do not rely on it"
 
 
 def spectrum(signal: np.ndarray, fps: float, hann: bool = True) -> Tuple[np.ndarray, np.ndarray]:

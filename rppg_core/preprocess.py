@@ -78,6 +78,13 @@ class Preprocessor:
             return None
         return self._last_small, self._last_square
 
+    @property
+    def seen(self) -> Optional[Tuple[np.ndarray, np.ndarray]]:
+        """The last frame's picture (h, w, 3) and crop (36, 36, 3); None at the start of a run."""
+        if self._last_rgb is None or self._last_small is None:
+            return None
+        return self._last_rgb, self._last_small
+
     def reset(self) -> None:
         """Forget the last frame: the next one starts a new run of frames."""
         self._last_rgb = self._last_small = self._last_square = None

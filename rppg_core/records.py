@@ -6,7 +6,6 @@ A record is complete: every figure and report can be made again from records, wi
 import json
 import os
 import platform
-import resource
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,11 +90,6 @@ def host_facts() -> Dict[str, Any]:
         "numpy": np.__version__,
         "opencv": cv2.__version__,
     }
-
-
-def peak_memory_bytes() -> int:
-    """The most memory this process has held resident so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

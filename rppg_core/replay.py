@@ -2,7 +2,8 @@
 
     python -m rppg_core.replay job.json
 
-Recordings are replayed at full speed. Progress goes to stdout, one JSON object a line. Exit status:
+Recordings are replayed at full speed, or at the job's `pace` (see `pacing`), and for so many
+`minutes` (see `sustained`). Progress goes to stdout, one JSON object a line. Exit status:
 0 every recording gave a heart rate, 1 some failed (their records say why), 2 the job is unusable,
 3 the board's lease, under which the job was to run, is another's now, 4 its disk is full.
 """
@@ -22,7 +23,9 @@ import cv2
 from rppg_core import __version__
 from rppg_core.errors import UserError
 from rppg_core.faces import Detector, make_detector
-from rppg_core.pipeline import Pipeline, Settings
+from rppg_core.memory import peak_memory_bytes
+from rppg_core.pacing import FAST, Account, Player, parse_pace
+from rppg_core.pipeline import Pipeline, Result, Settings
 from rppg_core.records import (
     FAILED,
     INSTRUCTIONS,
@@ -30,10 +33,10 @@ from rppg_core.records import (
     OK,
     RECORD_SCHEMA,
     host_facts,
-    peak_memory_bytes,
     result_to_dict,
     write_json,
 )
+from rppg_core.sustained import PERIOD_S, Minutes, check_minutes, sustain
 from rppg_core.tscan import TSCAN
 from rppg_core.video import Frame, FrameSource, open_source
 
@@ -89,6 +92,16 @@ class Job:
     timings_unit: str
     out_dir: Path
     lease: Optional[LeaseToken] = None
+    pace: str = FAST
+    minutes: Optional[float] = None
+    period_s: float = PERIOD_S  # what `minutes` are told by
+
+    @property
+    def player(self) -> Optional[Player]:
+        """What plays the frames; None where the pipeline takes them as fast as it can, once."""
+        if self.pace == FAST and self.minutes is None:
+            return None
+        return Player(parse_pace(self.pace))
 
 
 def parse_job(content: Any) -> Job:
@@ -108,6 +121,8 @@ def parse_job(content: Any) -> Job:
         threads = int(content.get("threads", 1))
         if threads < 1:
             raise UserError(f"{threads} threads are none; give 1 or more")
+        unit = _timings_unit(content)
+        pace, minutes = _pace(content, unit)
         return Job(
             recordings=tuple(items),
             model_path=str(content["model"]["path"]),
@@ -118,9 +133,12 @@ def parse_job(content: Any) -> Job:
             settings=Settings.from_dict(content.get("settings", {})),
             runtime=str(content.get("runtime", "auto")),
             threads=threads,
-            timings_unit=_timings_unit(content),
+            timings_unit=unit,
             out_dir=Path(content["out_dir"]),
             lease=None if content.get("lease") is None else _lease(content["lease"]),
+            pace=pace,
+            minutes=minutes,
+            period_s=float(content.get("period_s", PERIOD_S)),
         )
     except KeyError as missing:
         raise UserError(f"the job has no {missing}") from None
@@ -137,6 +155,15 @@ def _timings_unit(content: Mapping[str, Any]) -> str:
     if unit not in (NANOSECONDS, INSTRUCTIONS):
         raise UserError(f"the job wants timings in {unit!r}, which is no unit of theirs")
     return str(unit)
+
+
+def _pace(content: Mapping[str, Any], unit: str) -> Tuple[str, Optional[float]]:
+    pace, minutes = str(content.get("pace", FAST)), content.get("minutes")
+    if parse_pace(pace) is None and minutes is None:
+        return pace, None
+    if unit == INSTRUCTIONS:
+        raise UserError("a clock that counts instructions keeps no time; replay once, and fast")
+    return pace, None if minutes is None else check_minutes(float(minutes))
 
 
 def _text_or_none(value: Any) -> Optional[str]:
@@ -181,6 +208,7 @@ def _context(job: Job, item: Item, model: TSCAN, facts: Mapping[str, Any]) -> Di
             "threads": job.threads,
         },
         "timings_unit": job.timings_unit,
+        "pace": job.pace,
         "clock": "container" if item.times_s is None else "labels",
         "code_version": __version__,
         "host": dict(facts),
@@ -193,23 +221,71 @@ def _replay(
 ) -> Dict[str, Any]:
     start = time.perf_counter()
     pipeline = Pipeline(detector, model, job.settings, _clock(job))
+    account = Account()
+    minutes = _minutes(job, item)
     try:
         with open_source(item.path, times_s=item.times_s, threads=job.threads) as source:
             moved = _Watched(item.id, source, job.lease)
-            result = pipeline.run(moved)
+            if job.player is None:
+                result = pipeline.run(moved)
+            else:
+                result = _play(job.player, pipeline, moved, account, minutes)
             context["video"] = {
                 "declared_frames": source.declared_frames,
                 "moved_timestamps": moved.moved_timestamps,
             }
+        if job.player is not None and minutes is not None:
+            minutes.heart_rate(result.bpm)
+            sustain(
+                minutes,
+                job.player,
+                lambda: Pipeline(detector, model, job.settings, _clock(job)),
+                lambda: _watched(job, item),
+            )
         context.update(status=OK, result=result_to_dict(result))
         if job.timings_unit == INSTRUCTIONS:
             context["result"]["real_time_factor"] = None  # instructions keep up with nothing
     except UserError as bad:
         context.update(status=FAILED, error={"kind": type(bad).__name__, "message": str(bad)})
+    if job.player is not None:
+        player = job.player
+        shown = {"speed": player.speed, "buffer_frames": player.buffer_frames}
+        context["pacing"] = {**shown, **account.to_dict()}
+    if minutes is not None:
+        minutes.close()
+        context["sustained"] = {"asked_minutes": job.minutes, "minutes": minutes.rows}
     context["surroundings"] = pipeline.surroundings()
+    context["fingerprints"] = pipeline.fingerprints()
+    context["memory"] = pipeline.memory()
     context["wall_s"] = time.perf_counter() - start
     context["peak_memory_bytes"] = peak_memory_bytes()
     return context
+
+
+def _play(
+    player: Player,
+    pipeline: Pipeline,
+    source: FrameSource,
+    account: Account,
+    minutes: Optional[Minutes],
+) -> Result:
+    """The recording once, to its end, with an account of its frames."""
+    for one in player.play(pipeline, source):
+        account.add(one)
+        if minutes is not None:
+            minutes.add(one)
+    return pipeline.finish_of(source)
+
+
+def _minutes(job: Job, item: Item) -> Optional[Minutes]:
+    if job.minutes is None:
+        return None
+    return Minutes(lambda row: _say({**row, "id": item.id}), job.minutes, job.period_s)
+
+
+def _watched(job: Job, item: Item) -> "_Watched":
+    source = open_source(item.path, times_s=item.times_s, threads=job.threads)
+    return _Watched(item.id, source, job.lease)
 
 
 def _clock(job: Job) -> Callable[[], int]:
@@ -240,6 +316,9 @@ class _Watched(FrameSource):
                 done = frame.number + 1
                 _say({"event": "progress", "id": self._recording, "frames": done, "of": of})
         self.moved_timestamps = self._source.moved_timestamps
+
+    def close(self) -> None:
+        self._source.close()
 
     def _read(self) -> Iterator[Tuple[float, Any]]:
         raise NotImplementedError

@@ -6,6 +6,7 @@ attention mask: what a straight conversion starts from, and what the paper's fil
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import keras
@@ -23,7 +24,8 @@ def published_tscan(
     Both inputs are (frames, 36, 36, 3), output (frames, 1); names as `tscan_keras.tscan`'s.
     """
     frames = frames or window
-    return tscan(weights, frames, appearance_per_frame=True, shift=lambda x: split_shift(x, window))
+    shift = partial(split_shift, window=window)
+    return tscan(weights, frames, appearance_per_frame=True, shift=shift, unread=True)
 
 
 def split_shift(features: Any, window: int) -> Any:

@@ -19,6 +19,7 @@ from keras import layers, ops
 SIZE_PX = 36
 CHANNELS = 3
 FOLD_DIV = 3  # a third of the channels looks one frame ahead, a third one frame back
+READ_PX = 14  # side of the last feature map that pooling reads, of 15
 MASK_MEAN = 0.5  # what an attention mask's mean over the picture is scaled to
 
 
@@ -28,6 +29,7 @@ def tscan(
     appearance_per_frame: bool = False,
     shift: Callable[[Any], Any] | None = None,
     windows: int = 1,
+    unread: bool = False,
 ) -> keras.Model:
     """TS-CAN for one window, with `weights` in it.
 
@@ -54,8 +56,13 @@ def tscan(
 
     moved = _conv("conv2d", 32, "same")(shift(motion))
     moved = _conv("conv2d_1", 32, "valid")(shift(moved))
-    moved = ops.average_pool(moved * first_mask, 2)
-    moved = _conv("conv2d_5", 64, "same")(shift(moved))
+    moved = shift(ops.average_pool(moved * first_mask, 2))
+    if unread:
+        moved = _conv("conv2d_5", 64, "same")(moved)
+    else:
+        moved = ops.pad(moved, [(0, 0), (1, 0), (1, 0), (0, 0)])  # "same" without what is unread
+        moved = _conv("conv2d_5", 64, "valid")(moved)
+        second_mask = second_mask[:, :READ_PX, :READ_PX]
     moved = _conv("conv2d_6", 64, "valid")(shift(moved))
     moved = ops.average_pool(moved * second_mask, 2)
     hidden = layers.Dense(128, activation="tanh", name="dense")(

@@ -5,6 +5,7 @@ import pytest
 
 from rppg_core.errors import UserError
 from rppg_core.faces import Box
+from rppg_core.memory import peak_memory_bytes
 from rppg_core.pipeline import STAGES, Estimate, Result
 from rppg_core.postprocess import PulseWave
 from rppg_core.records import (
@@ -13,7 +14,6 @@ from rppg_core.records import (
     RECORD_SCHEMA,
     host_facts,
     parse_record,
-    peak_memory_bytes,
     read_record,
     result_to_dict,
     write_json,

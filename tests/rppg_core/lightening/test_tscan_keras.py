@@ -79,6 +79,21 @@ def test_other_windows(random_weights, window):
     assert differ(graph, [motion, appearance], expected) <= MAX_DIFFERENCE
 
 
+def test_what_pooling_does_not_read_is_not_computed(random_weights, samples):
+    motion, appearance = samples
+    published, own = (
+        tscan(random_weights, appearance_per_frame=True, unread=unread) for unread in (True, False)
+    )
+    expected = np.asarray(published([motion, appearance]))[:, 0]
+    assert differ(own, [motion, appearance], expected) <= 1e-6
+    sides = [
+        {layer.name: layer.output.shape[1:3] for layer in graph.layers}
+        for graph in (published, own)
+    ]
+    assert [one["conv2d_5"] for one in sides] == [(17, 17), (16, 16)]
+    assert [one["conv2d_6"] for one in sides] == [(15, 15), (14, 14)]
+
+
 def test_still_frames_inside_a_window_all_give_one_value(random_weights, samples):
     # Four shifts carry what is outside the window four frames in; beyond, every frame is alike.
     still = np.zeros_like(samples[0])
