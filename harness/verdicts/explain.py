@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from harness.verdicts.accuracy import AccuracyReport, score
 from harness.verdicts.counts import CountReport
 from harness.verdicts.fidelity import FidelityReport
-from harness.verdicts.gates import GateResult, count_gate, stage_gate
-from harness.verdicts.latency import LatencyReport, StageFigures
+from harness.verdicts.gates import count_gate, stage_gate
+from harness.verdicts.latency import STAGES, LatencyReport, StageFigures
+from harness.verdicts.outcome import GRAVEST_FIRST, LOADING, MAKING, GateResult, Outcome
+from harness.verdicts.realtime import Minute, RealTimeReport, SustainedRun
 from harness.verdicts.thresholds import Case
 
 # More rows than these push the verdict off the screen.
@@ -18,6 +20,13 @@ LARGEST_NAMED = 3
 # Mean correlations on rendered clips with the published weights: 0.999 converted well, 0.96 to 0.99
 # when calibrated with other inputs, 0.49 with the attention mask divided in 8 bits.
 CALIBRATION_DAMAGE_BELOW, MASK_DAMAGE_BELOW = 0.995, 0.8
+
+WORDS = {
+    Outcome.PASS: "pass",
+    Outcome.FAIL: "FAIL",
+    Outcome.INCONCLUSIVE: "inconclusive",
+    Outcome.INVALID: "invalid",
+}
 
 Row = Sequence[str]
 
@@ -44,7 +53,7 @@ def explain_accuracy(
             )
             for one in worst
         ]
-        lines += ["", f"Worst of {report.overall.n} recordings (bpm):", *_aligned(rows, names=2)]
+        lines += ["", f"Worst of {report.overall.n} recordings (bpm):", *aligned(rows, names=2)]
     if len(report.scored) > 1:
         without = score([one for one in report.scored if one is not worst[0]]).overall
         lines.append(
@@ -72,10 +81,63 @@ def explain_latency(
             "",
             f"Time per call (ms) in {report.runs} runs, {report.frames} frames, "
             f"{report.processing_s:.1f} s for {report.media_s:.1f} s of video:",
-            *_aligned(rows, names=1),
+            *aligned(rows, names=1),
             _look_first(report.stages, limits),
         ]
     return "\n".join(lines + _failures(failures))
+
+
+def explain_realtime(
+    case: Case,
+    report: RealTimeReport,
+    results: Sequence[GateResult],
+    failures: Mapping[str, str] | None = None,
+) -> str:
+    """Return the gates of a case whose frames came at a pace, and what became of the frames."""
+    lines = _gates(case, "real time", results)
+    if report.runs:
+        first = "none" if report.first_s is None else f"after {report.first_s:.1f} s"
+        lines += [
+            "",
+            f"{report.frames} frames in {report.runs} runs: {_figure(report.dropped_percent)} % "
+            f"dropped, {_figure(report.missed_percent)} % of the others late; "
+            f"{_figure(report.backlog_mean)} waited on the mean, {report.backlog_max} at most.",
+            f"{report.heart_rates} heart rates, the first {first}; from a frame to the heart rate "
+            f"it completes {_figure(report.delay_p50_ms)} ms (50 %), "
+            f"{_figure(report.delay_p99_ms)} ms (99 %).",
+        ]
+    return "\n".join(lines + _failures(failures))
+
+
+def explain_sustained(
+    case: Case,
+    runs: Sequence[SustainedRun],
+    results: Sequence[GateResult],
+    failures: Mapping[str, str] | None = None,
+) -> str:
+    """Return the gates of a case that went on for minutes, and each recording's worst minutes."""
+    lines = _gates(case, "real time minute by minute", results)
+    for run in runs:
+        worst = sorted(run.judged, key=lambda one: -(one.real_time_factor or 0.0))[:WORST_SHOWN]
+        rows: list[Row] = [("minute", "RTF", "late %", "dropped %", "p99 ms", "deg. C", "MHz")]
+        rows += [_minute_row(one) for one in worst]
+        lines += ["", f"{run.recording}, slowest of {len(run.minutes)} minutes:"]
+        lines += aligned(rows, names=1)
+        if run.throttled_after_s is not None:
+            what = ", ".join(run.throttled)
+            lines.append(f"The board throttled after {run.throttled_after_s:.0f} s ({what}).")
+    return "\n".join(lines + _failures(failures))
+
+
+def _minute_row(one: Minute) -> Row:
+    factor = "-" if one.real_time_factor is None else f"{one.real_time_factor:.3f}"
+    figures = (one.missed_percent, one.dropped_percent, one.delay_p99_ms, one.temperature_c)
+    mhz = "-" if one.mhz is None else f"{one.mhz:.0f}"
+    return (str(one.number), factor, *(_figure(figure) for figure in figures), mhz)
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
 
 
 def explain_counts(
@@ -105,7 +167,7 @@ def explain_counts(
         lines += [
             "",
             f"Millions of instructions in {report.runs} runs, {report.frames} frames:",
-            *_aligned(rows, names=1),
+            *aligned(rows, names=1),
             f"The largest are {largest}.",
         ]
     return "\n".join(lines + _failures(failures))
@@ -135,9 +197,11 @@ def explain_quantization(
             )
             for one in sorted(report.pairs, key=lambda one: one.correlation)[:WORST_SHOWN]
         ]
-        lines += ["", f"Least alike of {report.n()} recordings:", *_aligned(rows, names=1)]
+        lines += ["", f"Least alike of {report.n()} recordings:", *aligned(rows, names=1)]
     correlation = report.mean_correlation
-    if correlation is not None and correlation < CALIBRATION_DAMAGE_BELOW:
+    if (first := first_stage(results)) and first.startswith(MAKING):
+        lines.append(f"Look first at {first}.")
+    elif correlation is not None and correlation < CALIBRATION_DAMAGE_BELOW:
         mask = (
             "the attention mask: its division by its own mean, in 8 bits, loses most of the pulse; "
             "keep sigmoid and scaling outside the integer model, as int8 does"
@@ -150,12 +214,42 @@ def explain_quantization(
     return "\n".join(lines + _failures(failures))
 
 
+def explain_stages(
+    case: Case,
+    what: str,
+    results: Sequence[GateResult],
+    failures: Mapping[str, str] | None = None,
+) -> str:
+    """Return the gates of a case that name stages, and the first of those that failed."""
+    lines = _gates(case, what, results)
+    if first := first_stage(results):
+        lines.append(f"Look first at {first}.")
+    return "\n".join(lines + _failures(failures))
+
+
+def first_stage(results: Sequence[GateResult]) -> str | None:
+    """The earliest stage that a failed gate names: what comes after it had wrong input.
+
+    The model's making comes before all of them, then what is done before the first frame.
+    """
+    order = (MAKING, LOADING, *STAGES)
+    named = [one.stage for one in results if one.outcome is Outcome.FAIL and one.stage]
+    return min(named, key=lambda stage: order.index(stage.partition(":")[0]), default=None)
+
+
 def _gates(case: Case, what: str, results: Sequence[GateResult]) -> list[str]:
-    failed = sum(not one.passed for one in results)
-    verdict = f"does not hold, {failed} of {len(results)} gates failed" if failed else "holds"
+    counts = {one: sum(each.outcome is one for each in results) for one in Outcome}
+    if counts[Outcome.FAIL]:
+        verdict = f"does not hold, {counts[Outcome.FAIL]} of {len(results)} gates failed"
+    elif counts[Outcome.INVALID]:
+        verdict = "was not measured: the board was in no state for it"
+    elif counts[Outcome.INCONCLUSIVE]:
+        verdict = "is not decided: there is too little data for the margins asked"
+    else:
+        verdict = "holds"
     lines = [f"{case}: {what} {verdict}"]
-    by_verdict = sorted(results, key=lambda one: one.passed)
-    return lines + [f"  {'pass' if one.passed else 'FAIL'}  {one.message}" for one in by_verdict]
+    gravest_first = sorted(results, key=lambda one: GRAVEST_FIRST.index(one.outcome))
+    return lines + [f"  {WORDS[one.outcome]}  {one.message}" for one in gravest_first]
 
 
 def _stage_row(stage: StageFigures, limit: float | None) -> Row:
@@ -198,7 +292,7 @@ def _failures(failures: Mapping[str, str] | None) -> list[str]:
     return lines + [f"  and {len(failures) - len(shown)} more"] * (len(failures) > len(shown))
 
 
-def _aligned(rows: Sequence[Row], names: int) -> list[str]:
+def aligned(rows: Sequence[Row], names: int) -> list[str]:
     """Lay out rows in columns; the first ``names`` are text, the others figures."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [

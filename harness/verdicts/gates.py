@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from harness.verdicts.accuracy import AccuracyReport, HeartRateGroup
 from harness.verdicts.counts import CountReport, per_stage, slowdown_percent
 from harness.verdicts.fidelity import FidelityReport
 from harness.verdicts.latency import LatencyReport
-from harness.verdicts.thresholds import Case, Rule, Thresholds, find_rule
+from harness.verdicts.outcome import MAKING, GateResult, Outcome
+from harness.verdicts.realtime import Minute, RealTimeReport, SustainedRun
+from harness.verdicts.thresholds import Case, LatencyRule, Rule, Thresholds, find_rule
 
 # Gate names, as they stand in reports and as properties in JUnit files.
 MAE = "mae_bpm"
 SNR = "mean_snr_db"
 RTF = "real_time_factor"
 MS_PER_FRAME = "ms_per_frame"
+MISSED, DROPPED, DELAY = "missed_percent", "dropped_percent", "delay_p99_ms"
+DELAY_IS = "from a frame to the heart rate it completes"
+NO_HEART_RATE = "no heart rate came before the last frame: recordings may be too short for one"
+NO_SUCH_GROUP = "no recording of such a heart rate gave one"
+IN_WORST_MINUTE = ".worst_minute"
 MINSTR_PER_FRAME = "minstr_per_frame"
 COMPARABLE = "comparable"
 REPLAYED = "replayed"
@@ -28,20 +35,17 @@ FIDELITY_SNR = "derivative_snr_db"
 SIZE = "model_bytes"
 SHARED_SCALES, CALIBRATED_WITH = "shared_scales", "calibration_recordings"
 
-
-@dataclass(frozen=True)
-class GateResult:
-    """One figure against one threshold.
-
-    ``figure`` is None where there was nothing to measure, ``threshold`` where none was set; such
-    a result has not passed. ``message`` is one line for a person.
-    """
-
-    gate: str
-    figure: float | None
-    threshold: float | None
-    passed: bool
-    message: str
+# Both models are fed the same, so that what parts their pulses is in the model itself; or in how
+# it was made, where its files tell.
+PREDICT = "predict"
+QUANTIZATION_STAGES = {
+    LOST: PREDICT,
+    PAIRED: PREDICT,
+    CORRELATION: PREDICT,
+    FIDELITY_SNR: PREDICT,
+    SHARED_SCALES: f"{MAKING}: scales of the kernels",
+    CALIBRATED_WITH: f"{MAKING}: calibration",
+}
 
 
 def group_gate(group: HeartRateGroup) -> str:
@@ -82,7 +86,8 @@ def gate_accuracy(
         if group.value in rule.max_group_mae_bpm:
             figure, limit = report.groups[group].mae_bpm, rule.max_group_mae_bpm[group.value]
             what = f"mean absolute error, {group.value} group"
-            results.append(_at_most(group_gate(group), what, figure, limit, unit="bpm", rule=rule))
+            held = _at_most(group_gate(group), what, figure, limit, unit="bpm", rule=rule)
+            results.append(replace(held, remark=NO_SUCH_GROUP) if figure is None else held)
     if rule.min_mean_snr_db is not None:
         figure, limit = report.overall.mean_snr_db, rule.min_mean_snr_db
         what = "mean signal-to-noise ratio"
@@ -111,8 +116,96 @@ def gate_latency(
     ms_per_frame = {one.stage: one.ms_per_frame for one in report.stages}
     for stage, limit in rule.max_stage_ms_per_frame.items():
         what, figure = f"{stage}, mean of a frame", ms_per_frame.get(stage)
-        results.append(_at_most(stage_gate(stage), what, figure, limit, unit="ms", rule=rule))
+        held = _at_most(stage_gate(stage), what, figure, limit, unit="ms", rule=rule)
+        results.append(replace(held, stage=stage))
     return tuple(results)
+
+
+def gate_realtime(
+    thresholds: Thresholds,
+    case: Case,
+    report: RealTimeReport,
+    failures: Mapping[str, str] | None = None,
+) -> tuple[GateResult, ...]:
+    """Hold paced replays of a case against the rule for it; arguments as for ``gate_accuracy``.
+
+    Raises:
+        UserError: two rules match and neither is more specific.
+    """
+    rule = find_rule(thresholds.latency, case)
+    if rule is None or not _asks_of_pace(rule):
+        return (_no_bound(rule, case), *_replayed(failures))
+    results = [*_replayed(failures)]
+    for gate, what, figure, limit, unit in (
+        (MISSED, "frames that were late", report.missed_percent, rule.max_missed_percent, "%"),
+        (DROPPED, "frames dropped", report.dropped_percent, rule.max_dropped_percent, "%"),
+        (DELAY, f"{DELAY_IS}, 99 %", report.delay_p99_ms, rule.max_delay_p99_ms, "ms"),
+    ):
+        if limit is not None:
+            held = _at_most(gate, what, figure, limit, unit=unit, rule=rule)
+            results.append(_why_no_delay(held))
+    return tuple(results)
+
+
+def gate_sustained(
+    thresholds: Thresholds,
+    case: Case,
+    runs: Sequence[SustainedRun],
+    failures: Mapping[str, str] | None = None,
+) -> tuple[GateResult, ...]:
+    """Hold every minute of a case's replays against the rule for it: the worst one counts.
+
+    Arguments as for ``gate_accuracy``.
+
+    Raises:
+        UserError: two rules match and neither is more specific.
+    """
+    rule = find_rule(thresholds.latency, case)
+    paced = any(one.dropped is not None for run in runs for one in run.minutes)
+    asks = rule is not None and rule.max_real_time_factor is not None
+    if rule is None or not (asks or (paced and _asks_of_pace(rule))):
+        return (_no_bound(rule, case), *_replayed(failures))
+    results = [*_replayed(failures)]
+    bounds: list[tuple[str, str, Callable[[Minute], float | None], float | None, str]] = [
+        (RTF, "real-time factor", lambda one: one.real_time_factor, rule.max_real_time_factor, "")
+    ]
+    if paced:
+        bounds += [
+            (MISSED, "frames late", lambda one: one.missed_percent, rule.max_missed_percent, "%"),
+            (DROPPED, "frames dropped", lambda o: o.dropped_percent, rule.max_dropped_percent, "%"),
+            (DELAY, f"{DELAY_IS}, 99 %", lambda o: o.delay_p99_ms, rule.max_delay_p99_ms, "ms"),
+        ]
+    minutes = [one for run in runs for one in run.judged]
+    for gate, what, figure_of, limit, unit in bounds:
+        if limit is None:
+            continue
+        known = [(found, one) for one in minutes if (found := figure_of(one)) is not None]
+        figure, worst = max(known, key=lambda pair: pair[0], default=(None, None))
+        name, named = gate + IN_WORST_MINUTE, f"{what}, minute {worst.number if worst else '?'}"
+        held = _at_most(name, named, figure, limit, unit=unit, rule=rule)
+        results.append(_why_no_delay(held))
+    return tuple(results)
+
+
+def _why_no_delay(held: GateResult) -> GateResult:
+    """Say what it means that there is no delay to be measured."""
+    no_delay = held.figure is None and held.gate.startswith(DELAY)
+    return replace(held, remark=NO_HEART_RATE) if no_delay else held
+
+
+def _asks_of_pace(rule: LatencyRule) -> bool:
+    bounds = (rule.max_missed_percent, rule.max_dropped_percent, rule.max_delay_p99_ms)
+    return any(one is not None for one in bounds)
+
+
+def _no_bound(rule: LatencyRule | None, case: Case) -> GateResult:
+    if rule is None:
+        return _no_rule("latency", case)
+    message = (
+        f"the latency rule for {rule} says nothing of real time; set max_missed_percent, "
+        f"max_dropped_percent or max_delay_p99_ms in it, or add a rule for {case}"
+    )
+    return GateResult(RULE, None, None, Outcome.FAIL, message)
 
 
 def count_gate(stage: str) -> str:
@@ -141,7 +234,7 @@ def gate_counts(
             f"no latency rule with baseline_minstr_per_frame matches {case}, whose board counts "
             "instructions; add one with the figures of this run, once reviewed"
         )
-        return (GateResult(RULE, None, None, False, message), *_replayed(failures))
+        return (GateResult(RULE, None, None, Outcome.FAIL, message), *_replayed(failures))
     results = [*_replayed(failures)]
     for name, wanted in rule.measured_with.items():
         found = (measured_with or {}).get(name)
@@ -150,14 +243,15 @@ def gate_counts(
                 f"the baseline holds for the {name} {wanted}, this run used {found}; use that, or "
                 f"review a baseline for this one (rule for {rule})"
             )
-            return (*results, GateResult(COMPARABLE, None, None, False, message))
+            return (*results, GateResult(COMPARABLE, None, None, Outcome.FAIL, message))
     figures = per_stage(report)
     for stage, baseline in rule.baseline_minstr_per_frame.items():
         figure, limit = figures.get(stage), baseline * (1 + rule.max_slowdown_percent / 100)
         what = f"{stage}, mean of a frame"
         if figure is not None:
             what += f" ({slowdown_percent(figure, baseline):+.2f} % of {baseline:g})"
-        results.append(_at_most(count_gate(stage), what, figure, limit, unit="M instr", rule=rule))
+        held = _at_most(count_gate(stage), what, figure, limit, unit="M instr", rule=rule)
+        results.append(held if stage == "all" else replace(held, stage=stage))
     return tuple(results)
 
 
@@ -205,12 +299,12 @@ def gate_quantization(
     if making is not None and making.calibration_recordings is not None:
         what, figure = "recordings it was calibrated with", making.calibration_recordings
         least(CALIBRATED_WITH, what, figure, rule.min_calibration_recordings, "")
-    return tuple(results)
+    return tuple(replace(one, stage=QUANTIZATION_STAGES.get(one.gate)) for one in results)
 
 
 def _no_rule(section: str, case: Case) -> GateResult:
     message = f"no {section} rule in the thresholds matches {case}; add one"
-    return GateResult(RULE, None, None, False, message)
+    return GateResult(RULE, None, None, Outcome.FAIL, message)
 
 
 def _replayed(failures: Mapping[str, str] | None) -> list[GateResult]:
@@ -221,7 +315,7 @@ def _replayed(failures: Mapping[str, str] | None) -> list[GateResult]:
     reason = " ".join(failures[first].split())
     others = f"; and {len(failures) - 1} more" if len(failures) > 1 else ""
     message = f"failed replays: {first}: {reason}{others}"
-    return [GateResult(REPLAYED, float(len(failures)), 0.0, False, message)]
+    return [GateResult(REPLAYED, float(len(failures)), 0.0, Outcome.FAIL, message)]
 
 
 def _at_most(
@@ -230,7 +324,7 @@ def _at_most(
     # Written so that a figure that is not a number fails.
     passed = figure is not None and figure <= limit
     message = _message(what, figure, "<=", limit, unit=unit, rule=rule)
-    return GateResult(gate, figure, limit, passed, message)
+    return GateResult(gate, figure, limit, Outcome.of(passed), message)
 
 
 def _at_least(
@@ -238,7 +332,7 @@ def _at_least(
 ) -> GateResult:
     passed = figure is not None and figure >= limit
     message = _message(what, figure, ">=", limit, unit=unit, rule=rule)
-    return GateResult(gate, figure, limit, passed, message)
+    return GateResult(gate, figure, limit, Outcome.of(passed), message)
 
 
 def _message(

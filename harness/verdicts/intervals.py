@@ -19,7 +19,7 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm, t
+from scipy.special import ndtr, ndtri, stdtrit
 
 MIN_SUBJECTS = 8
 CONFIDENCE = 0.95
@@ -33,7 +33,7 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % confidence interval, in the unit of its figure."""
+    """A confidence interval in the unit of its figure: 95 %, of changes 99 %."""
 
     low: float
     high: float
@@ -86,22 +86,25 @@ def _figures(sums: Array) -> Array:
 def _bca(per_subject: Array) -> list[Interval | None]:
     """The interval of each figure; `per_subject` is (subjects, 10)."""
     count = len(per_subject)
-    drawn = _figures(_draws(count) @ per_subject)
+    drawn = _figures(draws(count) @ per_subject)
     found = _figures(per_subject.sum(axis=0))
     without = _figures(per_subject.sum(axis=0) - per_subject)
-    z = np.sqrt(count / (count - 1)) * t.ppf(0.5 + CONFIDENCE / 2, count - 1)
-    return [_interval(*row, z) for row in zip(drawn, found, without, strict=True)]
+    return [bca_interval(*row) for row in zip(drawn, found, without, strict=True)]
 
 
-def _interval(drawn: Array, found: float, without: Array, z: float) -> Interval | None:
-    """One figure's interval from its bootstrap draws and its jackknife."""
+def bca_interval(
+    drawn: Array, found: float, without: Array, confidence: float = CONFIDENCE
+) -> Interval | None:
+    """One figure's interval from its bootstrap draws (resamples,) and jackknife (subjects,)."""
+    count, resamples = len(without), len(drawn)
+    z = np.sqrt(count / (count - 1)) * stdtrit(count - 1, 0.5 + confidence / 2)
     drawn, without = drawn[np.isfinite(drawn)], without[np.isfinite(without)]
-    if not np.isfinite(found) or len(drawn) < RESAMPLES / 2 or len(without) < MIN_SUBJECTS - 1:
+    if not np.isfinite(found) or len(drawn) < resamples / 2 or len(without) < MIN_SUBJECTS - 1:
         return None
     # Draws that differ from the figure by rounding alone are ties, not one-sided.
     tie = 1e-12 * max(1.0, abs(found))
     below = np.mean(drawn < found - tie) + 0.5 * np.mean(np.abs(drawn - found) <= tie)
-    bias = norm.ppf(np.clip(below, 1 / RESAMPLES, 1 - 1 / RESAMPLES))
+    bias = ndtri(np.clip(below, 1 / resamples, 1 - 1 / resamples))
     influence = without.mean() - without
     spread = float((influence**2).sum())
     skew = float((influence**3).sum()) / (6 * spread**1.5) if spread > tie**2 else 0.0
@@ -109,13 +112,13 @@ def _interval(drawn: Array, found: float, without: Array, z: float) -> Interval 
     for side in (-z, z):
         shifted = bias + side
         room = 1 - skew * shifted
-        level.append(norm.cdf(bias + shifted / room) if room > 0 else norm.cdf(side))
+        level.append(ndtr(bias + shifted / room) if room > 0 else ndtr(side))
     low, high = np.quantile(drawn, level)
     return Interval(float(low), float(high))
 
 
 @lru_cache(maxsize=64)
-def _draws(count: int) -> Array:
+def draws(count: int, resamples: int = RESAMPLES) -> Array:
     """How often each of `count` subjects is in each resample: (resamples, count)."""
     rng = np.random.default_rng([SEED, count])
-    return rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLES).astype(np.float64)
+    return rng.multinomial(count, np.full(count, 1 / count), size=resamples).astype(np.float64)

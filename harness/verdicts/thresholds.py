@@ -13,6 +13,7 @@ from harness.verdicts.latency import Stage
 from rppg_core.errors import UserError
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Pattern = Annotated[str, Field(min_length=1)]
 
@@ -20,6 +21,9 @@ WILDCARDS = frozenset("*?[")
 CountedStage = Literal[Stage, "all"]
 DEFAULT_SLOWDOWN_PERCENT = 0.5
 """Five times what a count varies by."""
+DEFAULT_ADDED_TIME_PERCENT, DEFAULT_STAGE_ADDED_TIME_PERCENT = 5.0, 10.0
+DEFAULT_SESSION_SD_PERCENT = 1.0
+"""Assumed of a board until a baseline has enough sessions to tell."""
 # A file with many mistakes is mended a few at a time; a line with all of them is not read.
 MISTAKES_NAMED = 3
 
@@ -90,10 +94,16 @@ class LatencyRule(Rule):
     has reviewed counts, of stages and of ``all``, and ``max_slowdown_percent`` what may be added.
     ``measured_with`` names what they hold for (detector, model, recordings, comma-separated);
     other counts are not compared.
+
+    The bounds on missed and dropped frames and on the delay of heart rates are for replays at the
+    pace of the recording.
     """
 
     max_real_time_factor: Positive | None = None
     max_stage_ms_per_frame: Mapping[Stage, Positive] = Field(default_factory=dict)
+    max_missed_percent: NotNegative | None = None
+    max_dropped_percent: NotNegative | None = None
+    max_delay_p99_ms: Positive | None = None
     baseline_minstr_per_frame: Mapping[CountedStage, Positive] = Field(default_factory=dict)
     max_slowdown_percent: Positive = DEFAULT_SLOWDOWN_PERCENT
     measured_with: Mapping[Literal["detector", "model", "recordings"], str] = Field(
@@ -102,7 +112,13 @@ class LatencyRule(Rule):
 
     @model_validator(mode="after")
     def _one_kind_of_clock(self) -> LatencyRule:
-        timed = self.max_real_time_factor is not None or self.max_stage_ms_per_frame
+        bounds = (
+            self.max_real_time_factor,
+            self.max_missed_percent,
+            self.max_dropped_percent,
+            self.max_delay_p99_ms,
+        )
+        timed = self.max_stage_ms_per_frame or any(one is not None for one in bounds)
         if timed and self.baseline_minstr_per_frame:
             raise ValueError("a rule holds for times or for instructions; make it two rules")
         return self
@@ -124,6 +140,61 @@ class QuantizationRule(Rule):
     min_calibration_recordings: Annotated[int, Field(gt=0)] | None = None
 
 
+class ChangeRule(Rule):
+    """What may have become worse than a baseline: errors in bpm, times and counts in percent.
+
+    A case that no such rule matches is held to these defaults. ``max_slowdown_percent`` is of all
+    stages together; a single stage varies more, and None asks nothing of it. ``session_sd_percent``
+    is how far whole sessions on the board lie apart, as long as its baseline cannot tell.
+    """
+
+    max_mae_increase_bpm: Positive = 0.5
+    max_group_mae_increase_bpm: Positive = 1.0
+    max_slowdown_percent: Positive = DEFAULT_ADDED_TIME_PERCENT
+    max_stage_slowdown_percent: Positive | None = DEFAULT_STAGE_ADDED_TIME_PERCENT
+    max_added_instructions_percent: Positive = DEFAULT_SLOWDOWN_PERCENT
+    session_sd_percent: Annotated[float, Field(ge=0, allow_inf_nan=False)] = (
+        DEFAULT_SESSION_SD_PERCENT
+    )
+
+    @model_validator(mode="after")
+    def _asks_something_of_its_own(self) -> ChangeRule:
+        if self.model_fields_set and self.model_fields_set <= set(Rule.model_fields):
+            names = [one for one in type(self).model_fields if one not in Rule.model_fields]
+            raise ValueError(f"the rule sets no margin; set one of {', '.join(names)}")
+        return self
+
+
+DEFAULT_CHANGE_RULE = ChangeRule()
+
+
+class StageRule(Rule):
+    """Bounds on what each stage of a replay may differ by from that of another replay.
+
+    The figures are those of ``hops.Tolerances``; one that is left out has its usual bound.
+    """
+
+    max_frame_time_ms: Positive | None = None
+    max_picture_steps: Positive | None = None
+    max_box_apart: Positive | None = None
+    max_crop_steps: Positive | None = None
+    max_input_sd: Positive | None = None
+    min_correlation: Finite | None = None
+    min_snr_db: Finite | None = None
+    min_wave_correlation: Finite | None = None
+    max_bpm: Positive | None = None
+
+
+class MemoryRule(Rule):
+    """Bounds on the peak memory of a replay, the largest of a case's; None asks nothing.
+
+    ``max_peak_memory_ratio`` is over that of the same recordings in a reference run.
+    """
+
+    max_peak_memory_bytes: Annotated[int, Field(gt=0)] | None = None
+    max_peak_memory_ratio: Annotated[float, Field(gt=1, allow_inf_nan=False)] | None = None
+
+
 class Thresholds(BaseModel):
     """All rules, as a thresholds file lists them; of two that match, the more specific holds."""
 
@@ -133,6 +204,10 @@ class Thresholds(BaseModel):
     accuracy: Annotated[tuple[AccuracyRule, ...], Field(strict=False)]
     latency: Annotated[tuple[LatencyRule, ...], Field(strict=False)]
     quantization: Annotated[tuple[QuantizationRule, ...], Field(strict=False)] = ()
+    changes: Annotated[tuple[ChangeRule, ...], Field(strict=False)] = ()
+    reference: Annotated[tuple[StageRule, ...], Field(strict=False)] = ()
+    repeat: Annotated[tuple[StageRule, ...], Field(strict=False)] = ()
+    memory: Annotated[tuple[MemoryRule, ...], Field(strict=False)] = ()
 
     @model_validator(mode="after")
     def _no_rule_twice(self) -> Thresholds:
@@ -140,6 +215,10 @@ class Thresholds(BaseModel):
             "accuracy": self.accuracy,
             "latency": self.latency,
             "quantization": self.quantization,
+            "changes": self.changes,
+            "reference": self.reference,
+            "repeat": self.repeat,
+            "memory": self.memory,
         }
         for section, rules in sections.items():
             patterns = [rule.patterns for rule in rules]
@@ -170,6 +249,11 @@ def parse_thresholds(loaded: object, source: str = "thresholds") -> Thresholds:
         more = len(mistakes) - MISTAKES_NAMED
         line = "; ".join(mistakes[:MISTAKES_NAMED]) + (f"; and {more} more" if more > 0 else "")
         raise UserError(f"{source}: {line}") from None
+
+
+def change_rule(thresholds: Thresholds, case: Case) -> ChangeRule:
+    """Return the rule for changes of a case, the defaults where none matches. Raises UserError."""
+    return find_rule(thresholds.changes, case) or DEFAULT_CHANGE_RULE
 
 
 def find_rule(rules: Sequence[RuleKind], case: Case) -> RuleKind | None:
@@ -216,5 +300,9 @@ def _known_keys(loc: Sequence[int | str]) -> str:
         "accuracy": AccuracyRule,
         "latency": LatencyRule,
         "quantization": QuantizationRule,
+        "changes": ChangeRule,
+        "reference": StageRule,
+        "repeat": StageRule,
+        "memory": MemoryRule,
     }
     return ", ".join((kinds[loc[0]] if len(loc) > 1 else Thresholds).model_fields)

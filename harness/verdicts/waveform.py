@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import hilbert
 
 from rppg_core.postprocess import PulseError, PulseSettings, PulseWave, bandpass
 
@@ -58,6 +57,8 @@ def waveform_error(
     likeness = np.array([_correlation(*_shifted(samples, wave, lag)) for lag in lags.tolist()])
     best = _nearest_peak(likeness)
     own, true = _shifted(samples, wave, int(lags[best]))
+    from scipy.signal import hilbert  # noqa: PLC0415 (with scipy.stats it takes a second to load)
+
     edge = int(EDGE_S * fps)
     turn = np.angle(hilbert(own) * np.conj(hilbert(true)))[edge:-edge]
     return WaveformError(
