@@ -9,7 +9,8 @@ from rich.table import Table
 
 from harness.reports.layout import Row, add_case, empty_table, number, verdicts_of
 from harness.verdicts.counts import CountReport, StageCount
-from harness.verdicts.gates import GateResult, count_gate
+from harness.verdicts.gates import count_gate
+from harness.verdicts.outcome import GateResult
 from harness.verdicts.thresholds import Case
 
 

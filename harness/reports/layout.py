@@ -12,17 +12,22 @@ from harness.verdicts.gates import (
     CALIBRATED_WITH,
     COMPARABLE,
     CORRELATION,
+    DELAY,
+    DROPPED,
     FIDELITY_SNR,
+    IN_WORST_MINUTE,
     LOST,
+    MISSED,
     MS_PER_FRAME,
     PAIRED,
     REPLAYED,
+    RTF,
     RULE,
     SHARED_SCALES,
     SIZE,
     SNR,
-    GateResult,
 )
+from harness.verdicts.outcome import GateResult, Outcome
 from harness.verdicts.thresholds import Case
 
 SYNTHETIC = "synthetic"
@@ -38,6 +43,10 @@ RELATIONS = {
     SIZE: "B <=",
     SHARED_SCALES: "shared <=",
     CALIBRATED_WITH: "calib. >=",
+    MISSED: "late <=",
+    DROPPED: "drop <=",
+    DELAY: "p99 <=",
+    RTF + IN_WORST_MINUTE: "RTF <=",
 }
 
 Row = tuple[str, ...]
@@ -103,6 +112,14 @@ def milliseconds(figure: float | None, digits_below_1: int = 2) -> str:
     return number(figure, 2 if figure < 10 else 1 if figure < 100 else 0)
 
 
+SHOWN = {
+    Outcome.PASS: ("pass", "green"),
+    Outcome.FAIL: ("FAIL", "bold red"),
+    Outcome.INCONCLUSIVE: ("unsure", "yellow"),
+    Outcome.INVALID: ("invalid", "bold yellow"),
+}
+
+
 def verdicts_of(results: Iterable[GateResult], *gates: str) -> list[Text]:
     """Write the results that there are for some gates."""
     return [_verdict(one) for one in results if one.gate in gates]
@@ -121,6 +138,8 @@ def _verdict(result: GateResult) -> Text:
         threshold = result.threshold
         exact = threshold is not None and threshold >= 1e5
         written = f"{threshold:.0f}" if exact else f"{threshold:g}"
-        bound = f"{RELATIONS.get(result.gate, '<=')} {written}"
-    verdict = ("pass", "green") if result.passed else ("FAIL", "bold red")
-    return Text.assemble(verdict, " ", bound)
+        relation = RELATIONS.get(result.gate) or RELATIONS.get(
+            result.gate.removesuffix(IN_WORST_MINUTE), "<="
+        )
+        bound = f"{relation} {written}"
+    return Text.assemble(SHOWN[result.outcome], " ", bound)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from typing import TextIO
 
 from rich.console import Console
@@ -20,6 +21,7 @@ class CampaignProgress:
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._count = self._of = 0
+        self._one_at_a_time = threading.RLock()  # boards of a pool report from threads
 
     def start(self, case: Case, recordings: int) -> None:
         """Begin a case of so many recordings."""
@@ -27,8 +29,9 @@ class CampaignProgress:
 
     def advance(self, case: Case, recording: str, share: float) -> None:
         """Move the bar within one recording."""
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=self._count + share)
+        with self._one_at_a_time:
+            if self._bar is not None and self._task is not None:
+                self._bar.update(self._task, completed=self._count + share)
 
     def done(self, case: Case, recording: str, outcome: str) -> None:
         """Say how one recording went."""
@@ -64,12 +67,13 @@ class CampaignProgress:
             self._print(f"{title}: {of} to do")
 
     def _step(self, line: str) -> None:
-        self._count += 1
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=self._count)
-        self._print(f"  {self._count}/{self._of} {line}")
-        if self._count >= self._of:
-            self.close()
+        with self._one_at_a_time:
+            self._count += 1
+            if self._bar is not None and self._task is not None:
+                self._bar.update(self._task, completed=self._count)
+            self._print(f"  {self._count}/{self._of} {line}")
+            if self._count >= self._of:
+                self.close()
 
     def _print(self, line: str) -> None:
         self._console.print(printable(line), markup=False)

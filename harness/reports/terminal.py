@@ -11,6 +11,7 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
+from harness.reports.baseline_table import Against, baseline_notes, baseline_table
 from harness.reports.counting import Counted, count_table, estimates
 from harness.reports.intervals import INTERVALS_NOTE, written
 from harness.reports.layout import (
@@ -24,19 +25,22 @@ from harness.reports.layout import (
     verdicts_of,
 )
 from harness.reports.progress import printable
+from harness.reports.realtime import RealTime, realtime_notes, realtime_tables
+from harness.reports.stages import stage_table
 from harness.reports.variants import FLOAT, Fidelity, Variant, fidelity_table, overview_tables
 from harness.verdicts.accuracy import AccuracyFigures, AccuracyReport, HeartRateGroup
+from harness.verdicts.against_baseline import Comparison
 from harness.verdicts.counts import CountReport
 from harness.verdicts.gates import (
     MAE,
     REPLAYED,
     RULE,
     SNR,
-    GateResult,
     group_gate,
     stage_gate,
 )
 from harness.verdicts.latency import LatencyReport, StageFigures, ThreeWaySplit
+from harness.verdicts.outcome import GateResult
 from harness.verdicts.thresholds import Case
 
 ABSENT_SHOWN = 8  # recordings without a video, by name
@@ -51,7 +55,7 @@ class CaseSummary:
     heart rates, ``heart_rate`` the method and band of the estimates. A report is None where that
     benchmark did not run; ``failures`` maps recordings whose replay failed to the reason,
     ``invalid`` those whose times are not counted; ``timed`` says whether times were asked for.
-    ``absent`` are recordings without a video here.
+    ``absent`` are recordings without a video here. The two changes are those since the baseline.
     """
 
     case: Case
@@ -71,11 +75,18 @@ class CaseSummary:
     invalid: Mapping[str, str] = field(default_factory=dict)
     timed: bool = False
     counts: CountReport | None = None
+    realtime: RealTime | None = None
     instructions_per_ms: Mapping[str, float] = field(default_factory=dict)
+    error_change: Comparison | None = None
+    time_change: Comparison | None = None
+    stage_gates: tuple[GateResult, ...] = ()
 
 
 def summary(
-    cases: Sequence[CaseSummary], records: str, deployed_bytes: Mapping[str, int]
+    cases: Sequence[CaseSummary],
+    records: str,
+    deployed_bytes: Mapping[str, int],
+    unfinished: Sequence[RealTime] = (),
 ) -> RenderableType:
     """Put together the tables and the lines below them.
 
@@ -83,6 +94,7 @@ def summary(
         cases: what was replayed; a table that no case has figures for is left out.
         records: where the records lie.
         deployed_bytes: for each board, what was sent to it.
+        unfinished: what came back of replays that were to go on for longer.
     """
     parts: list[RenderableType] = []
     if any(one.accuracy for one in cases):
@@ -91,13 +103,20 @@ def summary(
         parts += [time_table(cases), ""]
     if any(one.counts for one in cases):
         parts += [count_table([_counted(one) for one in cases]), ""]
+    realtime = [*(one.realtime for one in cases if one.realtime), *unfinished]
+    for table in realtime_tables(realtime):
+        parts += [table, ""]
     held = [one.fidelity for one in cases if one.fidelity and one.case.variant != FLOAT]
     if held:
         parts += [fidelity_table(held), ""]
+    if any(one.gates for one in map(_against, cases)):
+        parts += [baseline_table(map(_against, cases)), ""]
+    if any(one.stage_gates for one in cases):
+        parts += [stage_table([(_names(one), one.stage_gates) for one in cases]), ""]
     if _several_variants(cases):
         for table in overview_tables([one.variant for one in cases if one.variant]):
             parts += [table, ""]
-    return Group(*parts, _notes(cases, records, deployed_bytes))
+    return Group(*parts, _notes(cases, records, deployed_bytes, realtime))
 
 
 def accuracy_table(cases: Iterable[CaseSummary]) -> Table:
@@ -192,13 +211,20 @@ def _stage_row(figures: StageFigures) -> Row:
     )
 
 
-def _notes(cases: Sequence[CaseSummary], records: str, deployed_bytes: Mapping[str, int]) -> Table:
+def _notes(
+    cases: Sequence[CaseSummary],
+    records: str,
+    deployed_bytes: Mapping[str, int],
+    realtime: Sequence[RealTime],
+) -> Table:
     """Return what the figures hold for, and where they come from: a name and its text a line."""
     notes = Table.grid(padding=(0, 2, 0, 0))
     notes.add_column(style="bold", no_wrap=True)
     notes.add_column(overflow="fold")
     for trouble in _troubles(cases):
         notes.add_row(*trouble)
+    for name, line in realtime_notes(realtime):
+        notes.add_row(Text(name, style="bold yellow"), Text(line))
     splits = [
         f"{one.case}: {_split(one.latency.split)}; RTF of {_runs(one.latency)}"
         for one in cases
@@ -210,6 +236,8 @@ def _notes(cases: Sequence[CaseSummary], records: str, deployed_bytes: Mapping[s
         notes.add_row("", Text(split))
     if _several_variants(cases):
         notes.add_row("x", "float32's time in predict over the variant's, best replay of each")
+    for line in baseline_notes(map(_against, cases)):
+        notes.add_row("baseline", Text(printable(line)))
     for line in estimates([_counted(one) for one in cases]):
         notes.add_row("estimate", Text(line))
     kinds = {
@@ -225,13 +253,18 @@ def _notes(cases: Sequence[CaseSummary], records: str, deployed_bytes: Mapping[s
     for name, text in kinds.items():
         if text:
             notes.add_row(name, Text(text))
-    if any(one.synthetic for one in cases):
+    if any(one.synthetic for one in cases) or any(one.synthetic for one in realtime):
         notes.add_row(SYNTHETIC, "rendered clips with a known pulse; no person was measured")
     return notes
 
 
 def _counted(one: CaseSummary) -> Counted:
     return Counted(_names(one), one.case, one.counts, one.latency_gates, one.instructions_per_ms)
+
+
+def _against(one: CaseSummary) -> Against:
+    found = (one.error_change, one.time_change)
+    return Against(_names(one), tuple(each for each in found if each is not None))
 
 
 def _troubles(cases: Sequence[CaseSummary]) -> Iterator[tuple[Text, Text]]:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from harness.reports.layout import (
     NOTHING,
+    SHOWN,
     Row,
     add_case,
     dataset_name,
@@ -22,8 +23,9 @@ from harness.reports.layout import (
 )
 from harness.verdicts.accuracy import AccuracyFigures, HeartRateGroup
 from harness.verdicts.fidelity import FidelityReport
-from harness.verdicts.gates import MAE_CHANGE, PAIRED, GateResult
+from harness.verdicts.gates import MAE_CHANGE, PAIRED
 from harness.verdicts.latency import LatencyReport, StageFigures
+from harness.verdicts.outcome import GateResult, Outcome, gravest
 from harness.verdicts.thresholds import Case
 
 PREDICT = "predict"
@@ -136,9 +138,9 @@ def _overview_row(one: Variant, plain: Variant | None) -> tuple[Text | str, ...]
 
 
 def _tally(gates: Sequence[GateResult]) -> Text:
-    failed = sum(not gate.passed for gate in gates)
     if not gates:
         return Text(NOTHING)
-    if failed:
-        return Text(f"{failed} FAIL", style="bold red")
-    return Text("pass", style="green")
+    whole = gravest(gates)
+    word, style = SHOWN[whole]
+    alike = sum(gate.outcome is whole for gate in gates)
+    return Text(word if whole is Outcome.PASS else f"{alike} {word}", style=style)

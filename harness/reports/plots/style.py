@@ -123,12 +123,19 @@ def dress(
 
     The title names the dataset and the board, and says where no person was measured.
     """
-    width_in, height_in = figure.get_size_inches()
     case = studies[0].case
     what = f"{short(case.dataset)}, on {short(case.board)}"
     if any(one.synthetic for one in studies):
         what += ". SYNTHETIC: rendered clips, no person"
-    above = [*_wrapped(title, width_in * TITLE_PER_IN), *_wrapped(what, width_in * TITLE_PER_IN)]
+    dress_plain(figure, [title, what], notes, handles)
+
+
+def dress_plain(
+    figure: Figure, titles: Sequence[str], notes: Sequence[str], handles: Sequence[Artist] = ()
+) -> None:
+    """Put titles and legend above, small notes below, and leave the rest to the panels."""
+    width_in, height_in = figure.get_size_inches()
+    above = [line for title in titles for line in _wrapped(title, width_in * TITLE_PER_IN)]
     below = [line for note in notes for line in _wrapped(note, width_in * NOTE_PER_IN)]
     top_in, bottom_in = (
         EDGE_IN + TITLE_LINE_IN * len(above),

@@ -137,7 +137,7 @@ def test_nothing_to_plot_is_one_line(tmp_path, capsys):
     assert rppg_bench(["plots", str(tmp_path / "in")]) == 2
     assert "nothing to plot" in capsys.readouterr().err
     assert rppg_bench(["plots", str(tmp_path / "empty")]) == 2
-    assert "no records" in capsys.readouterr().err
+    assert "no such folder" in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(results, tmp_path, capsys):
