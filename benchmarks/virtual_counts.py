@@ -4,11 +4,14 @@
     python benchmarks/virtual_counts.py slowdown  [--percent 1.0]
     python benchmarks/virtual_counts.py likeness
     python benchmarks/virtual_counts.py variants  [--variants float32,dynamic,int8]
+    python benchmarks/virtual_counts.py memory    [--minutes 10]
 
 `spread` replays after fresh starts of the board, beside busy processes of the host if asked, and
 holds every replay against the first: an A/A comparison, in which each alarm is a false one.
 `slowdown` plants a slow-down in a copy of the pipeline. `likeness` compares heart rates with this
 machine's. `variants` shows where each form of the model spends its instructions, and its memory.
+`memory` compares the peak of a long video, a rendered clip over and over at 15 fps, with
+that of its first seconds.
 All take --variant, --dataset, --recordings, --detector and --model as a campaign does.
 """
 
@@ -24,6 +27,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from harness.attempts import Effort
@@ -41,6 +45,7 @@ from harness.verdicts.thresholds import DEFAULT_SLOWDOWN_PERCENT, Case
 from rppg_core import models
 from rppg_core.errors import UserError
 from rppg_core.tscan_int8 import partner_of
+from rppg_core.video import open_source
 
 # What one turn of Python's emptiest loop costs is measured on the board with this.
 LOOP = "import time; t=time.process_time_ns(); [None for _ in range({n})]; "
@@ -51,6 +56,10 @@ TOLERANCE_BPM = 0.5
 """OpenCV's decoder turns YUV into RGB by other code on ARM: frames are a grey level apart, which in
 clips of 6 s moved heart rates by up to 0.2 bpm. From PNG images, which decode to the same bits,
 they were 2e-7 bpm apart: so it is the decoder alone."""
+
+LONG_FPS, SHORT_S = 15.0, 10.0
+MOST_BYTES, FLAT = 200e6, 1.05
+"""Of the board's 1 GB; and how much more a long video may take than a short one."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +188,42 @@ def variants(asked: Asked, results: Path, names: tuple[str, ...]) -> int:
     return 0
 
 
+def memory(asked: Asked, results: Path, minutes: float) -> int:
+    """Return 1 if a long video's peak memory is above the limit, or grows with its length."""
+    clips = open_dataset(asked.dataset, asked.datasets_file)
+    clips.prepare(CampaignProgress().rendered)
+    clip = next(one.video for one in clips.recordings())
+    peaks = []
+    with tempfile.TemporaryDirectory() as folder, VirtualBoard() as board:
+        for name, seconds in (("short", SHORT_S), ("long", 60 * minutes)):
+            home = Path(folder, name)
+            frames = repeated(clip, home, round(seconds * LONG_FPS))
+            datasets = Path(folder, "datasets.yaml")
+            datasets.write_text(f"{name}: {{kind: folder, root: '{home}'}}\n")
+            one = Asked(**{**vars(asked), "dataset": name, "datasets_file": datasets})
+            record = one.replay(board, results).replays[0].record
+            peaks.append(record.raw["peak_memory_bytes"])
+            print(f"{seconds:.0f} s, {frames} frames: peak memory {peaks[-1] / 1e6:.1f} MB")
+            sys.stdout.flush()
+    flat = peaks[1] <= FLAT * peaks[0]
+    print(f"ratio {peaks[1] / peaks[0]:.3f}; limits {MOST_BYTES / 1e6:.0f} MB and {FLAT}")
+    return int(not flat or peaks[1] > MOST_BYTES)
+
+
+def repeated(clip: Path, folder: Path, frames: int) -> int:
+    """Write so many frames of a clip, over and over, as a dataset of one video; return them."""
+    folder.mkdir()
+    shown = [cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2BGR) for frame in open_source(clip)]
+    height, width = shown[0].shape[:2]
+    code = cv2.VideoWriter_fourcc(*"mp4v")
+    video = cv2.VideoWriter(str(folder / "video.mp4"), code, LONG_FPS, (width, height))
+    for number in range(frames):
+        video.write(shown[number % len(shown)])
+    video.release()
+    (folder / "labels.csv").write_text("file,bpm\nvideo.mp4,60\n")  # nobody asks for the rate
+    return frames
+
+
 @contextlib.contextmanager
 def _hogs(number: int) -> Iterator[None]:
     """Keep so many processors busy."""
@@ -200,7 +245,7 @@ def _spin() -> None:
 def main() -> int:
     """Exit status 1 where the claim does not hold, 2 after one line for a mistake."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("spread", "slowdown", "likeness", "variants"))
+    parser.add_argument("what", choices=("spread", "slowdown", "likeness", "variants", "memory"))
     parser.add_argument("--dataset", default="synthetic-small")
     parser.add_argument("--datasets", type=Path, default=Path("datasets.yaml"), metavar="FILE")
     parser.add_argument("--variant", default="float32")
@@ -212,7 +257,8 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=1, help="replays of the dataset a boot")
     parser.add_argument("--hogs", type=int, default=0, help="busy processes beside the board")
     parser.add_argument("--percent", type=float, default=1.0)
-    parser.add_argument("--timeout", type=float, default=3600.0, help="seconds for a recording")
+    parser.add_argument("--minutes", type=float, default=10.0, help="length of the long video")
+    parser.add_argument("--timeout", type=float, default=7200.0, help="seconds for a recording")
     parser.add_argument("--results", type=Path, default=Path("results/virtual-counts"))
     options = parser.parse_args()
     recordings = tuple(name for name in options.recordings.split(",") if name)
@@ -232,6 +278,8 @@ def main() -> int:
             return slowdown(asked, options.results, options.percent)
         if options.what == "likeness":
             return likeness(asked, options.results)
+        if options.what == "memory":
+            return memory(asked, options.results, options.minutes)
         return variants(asked, options.results, tuple(options.variants.split(",")))
     except (UserError, BoardError) as bad:
         print(bad, file=sys.stderr)

@@ -82,11 +82,12 @@ def zero_point(weights, calibration):
     return bytes(model), appearance
 
 
+def shortened(calibration):
+    return Calibration(calibration.motion[:, :9], calibration.appearance[:, :9], calibration.about)
+
+
 def window_9(weights, calibration):
-    shorter = Calibration(
-        calibration.motion[:, :9], calibration.appearance[:, :9], calibration.about
-    )
-    return right(weights, shorter)
+    return right(weights, shortened(calibration))
 
 
 def swapped_inputs(weights):
@@ -133,11 +134,7 @@ def main(argv=None):
         for name, fault in HALVES.items():
             path = options.out / f"{name}.motion.tflite"
             models = fault(weights, calibration)
-            made_with = calibration
-            if name == "window-9":
-                made_with = Calibration(
-                    calibration.motion[:, :9], calibration.appearance[:, :9], calibration.about
-                )
+            made_with = shortened(calibration) if name == "window-9" else calibration
             integer.write_halves(path, models, weights, options.weights_name, "int8", made_with)
             print(path)
         for name, fault in WHOLE.items():

@@ -18,6 +18,9 @@ from rppg_core.replay import EXIT_UNUSABLE
 OF_THE_RECORDING = ("crashed", "out of memory")
 """What one recording may do to a board that is sound otherwise."""
 
+OF_HEAT = ("throttled", "max_temperature_c")
+"""Of a board's health, what a replay for minutes is there to show; it does not spoil that."""
+
 MakeJob = Callable[[PutReport], Mapping[str, Any]]
 
 
@@ -86,7 +89,10 @@ class Attempts:
     def _troubles(self, record: Mapping[str, Any]) -> list[str]:
         if self._board.timings_unit == INSTRUCTIONS:
             return []  # neither load nor a clock changes how many there are
-        return troubles(record.get("health", {}), self._board.settings.health)
+        health = record.get("health", {})
+        if "sustained" in record:
+            health = {name: seen for name, seen in health.items() if name not in OF_HEAT}
+        return troubles(health, self._board.settings.health)
 
     def _once(
         self,
@@ -108,7 +114,8 @@ class Attempts:
         if ahead and not self._effort.timed:
             self._board.send_ahead(ahead)
         try:
-            record = _record(self._board, name, job, on_event, self._effort.timeout_s)
+            limit_s = self._effort.timeout_s + 60.0 * (job.get("minutes") or 0.0)
+            record = _record(self._board, name, job, on_event, limit_s)
         finally:
             beside = self._board.settle()
             self.sent_bytes += beside

@@ -11,39 +11,51 @@ from typing import Any
 import yaml
 from rich.console import RenderableType
 
+from harness.approving import Approval, compare_run, store
 from harness.attempts import Effort
+from harness.baselines import check_baselines
 from harness.boards.base import Board
 from harness.boards.errors import BoardError
-from harness.boards.inventory import load_boards, open_board
+from harness.boards.inventory import find_boards, load_boards
+from harness.boards.opening import open_board
+from harness.boards.settings import Delegate
 from harness.calibration import own_calibration, refuse_overlap
 from harness.campaign import Pipe, run_case
+from harness.case_verdicts import Verdicts, measured_with, summarise
 from harness.datasets.base import Dataset
-from harness.datasets.registry import open_dataset
+from harness.datasets.registry import load_datasets, open_dataset
 from harness.datasets.selection import Selection, parse_conditions, select
+from harness.history.store import HISTORY_FILE
 from harness.model_making import making_of
-from harness.replays import COMPARED_WITH, CaseRun, likeness
+from harness.pace import AT_ONCE, Pace
+from harness.pool import Pool
+from harness.realtime import paced_runs, sustained_runs, unfinished_runs
+from harness.references import judge_memory, judge_reference, judge_repeat
+from harness.replays import COMPARED_WITH, REPEATED, CaseRun, likeness
 from harness.reports.progress import CampaignProgress
-from harness.reports.terminal import CaseSummary, summary
-from harness.reports.variants import FLOAT, Fidelity, Variant
-from harness.verdicts.accuracy import AccuracyReport, score
-from harness.verdicts.counts import CountReport, count
-from harness.verdicts.fidelity import FidelityReport
+from harness.reports.terminal import summary
+from harness.reports.variants import FLOAT
+from harness.run_file import RUN_FILE
+from harness.run_log import Noted, RunLog
+from harness.verdicts.accuracy import score
+from harness.verdicts.against_baseline import Comparison
 from harness.verdicts.gates import (
-    GateResult,
     gate_accuracy,
     gate_counts,
     gate_latency,
     gate_quantization,
+    gate_realtime,
+    gate_sustained,
 )
-from harness.verdicts.latency import LatencyReport, measure
-from harness.verdicts.thresholds import Case, Thresholds, parse_thresholds
+from harness.verdicts.outcome import GateResult
+from harness.verdicts.provenance import Compared
+from harness.verdicts.realtime import RealTimeReport, SustainedRun, measure_realtime
+from harness.verdicts.thresholds import Case, Thresholds, change_rule, parse_thresholds
 from rppg_core import models
 from rppg_core.errors import UserError
 from rppg_core.model_card import read_card
-from rppg_core.records import INSTRUCTIONS
 from rppg_core.tscan_int8 import partner_of
 
-NO_FACTORS: Mapping[str, float] = {}
 GONE = ("unreachable", "busy", "lease", "out of disk", "edge tpu")
 """What no other case on the same board need meet again."""
 
@@ -67,28 +79,14 @@ class Options:
     lease_wait_s: float = 600.0
     timing_retries: int = 2
     resume: Path | None = None
-
-
-@dataclass
-class Verdicts:
-    """A case's reports and gates, as far as they were asked for."""
-
-    run: CaseRun
-    accuracy: AccuracyReport | None = None
-    accuracy_gates: tuple[GateResult, ...] = ()
-    latency: LatencyReport | None = None
-    counts: CountReport | None = None
-    latency_gates: tuple[GateResult, ...] = ()
-    fidelity: FidelityReport | None = None
-    fidelity_gates: tuple[GateResult, ...] = ()
-    timed: bool = False
-
-    def add_speed(self) -> None:
-        """Sum up the stages: their times, or what they count where the board has no clock."""
-        if self.run.unit == INSTRUCTIONS:
-            self.counts = count(self.run.times)
-        else:
-            self.latency = measure(self.run.times)
+    baselines: Path = Path("benchmarks/baselines")
+    update_baseline: bool = False
+    require_baseline: bool = False
+    root: Path = Path()
+    command: tuple[str, ...] = ()
+    history: Path | None = None
+    pace: Pace = AT_ONCE
+    reference: tuple[Path, ...] = ()
 
 
 @dataclass
@@ -104,7 +102,9 @@ class Bench:
     _failed: dict[Case, Exception] = field(default_factory=dict)
     _dead: dict[str, Exception] = field(default_factory=dict)
     _float_runs: dict[Case, CaseRun] = field(default_factory=dict)
+    _pools: dict[str, Pool] = field(default_factory=dict)
     _folder: Path | None = None
+    _log: RunLog | None = None
 
     def cases(self) -> list[Case]:
         """Every board with every dataset and variant asked for. Raises UserError."""
@@ -114,7 +114,7 @@ class Bench:
             variants = self.options.variants
         return [
             Case(board, dataset, variant)
-            for board in self.options.boards
+            for board in self._targets()
             for dataset in self.options.datasets
             for variant in variants
         ]
@@ -124,15 +124,20 @@ class Bench:
         if self.options.resume is not None and not self.options.resume.is_dir():
             raise UserError(f"{self.options.resume}: no such folder; name the folder of a run")
         known = load_boards(self.options.boards_file)
-        for name in self.options.boards:
-            if name not in known:
-                raise UserError(
-                    f"no board {name!r} in {self.options.boards_file}; it has: {', '.join(known)}"
-                )
+        for name in dict.fromkeys(one for boards in self._targets().values() for one in boards):
+            why = self.options.pace.why_not_on(open_board(known[name]).timings_unit)
+            if why is not None:
+                raise UserError(f"{name} {why}")
         for name in self.options.datasets:
             open_dataset(name, self.options.datasets_file)
         parse_conditions(self.options.conditions)
         self.thresholds()
+        check_baselines(
+            self.options.baselines,
+            load_boards(self.options.boards_file),
+            load_datasets(self.options.datasets_file),
+            self.cases(),
+        )
         models.choose_detector(self.options.detector)
         for case in self.cases():
             model = self._model(models.choose_model(self.options.model)[0], case)[1]
@@ -160,7 +165,9 @@ class Bench:
             raise self._dead[case.board]
         if case not in self.verdicts:
             try:
+                self.log.begin(self.board_facts())
                 self.verdicts[case] = Verdicts(self._replay(case, progress), timed=self.timed)
+                self._note(case)
             except Exception as bad:
                 self._failed[case] = bad
                 if isinstance(bad, BoardError) and bad.kind in GONE:
@@ -175,6 +182,8 @@ class Bench:
         held.accuracy_gates = gate_accuracy(
             self.thresholds(), case, held.accuracy, held.run.failures
         )
+        held.error_change = self._compare(held, Compared.ERROR)
+        self._note(case)
         return held
 
     def judge_latency(self, case: Case) -> Verdicts:
@@ -190,7 +199,57 @@ class Bench:
         if held.run.invalid and not held.run.times:
             held.latency_gates = ()  # there is nothing to judge, and no figure to print
             held.latency = held.counts = None
+        else:
+            held.time_change = self._compare(held, Compared.TIME)
+        self._note(case)
         return held
+
+    def update_baselines(self) -> list[Approval]:
+        """Store what was replayed as baselines, each as far as it is fit for one."""
+        stored = []
+        for case in self.cases():
+            if case not in self.verdicts:
+                continue  # it ended before it had a figure, and its tests have failed
+            held, partial = self.verdicts[case], bool(self._selection())
+            try:
+                rule = change_rule(self.thresholds(), case)
+                stored.append(store(self.options.baselines, held.run, rule, held.timed, partial))
+            except UserError as bad:
+                stored.append(Approval((f"{case}: NOT stored: {bad}",), refused=True))
+        return stored
+
+    def _compare(self, held: Verdicts, compared: Compared) -> Comparison | None:
+        """Hold a case against its baseline; None where there is none, or it is being replaced."""
+        if self.options.update_baseline:
+            return None
+        selected = None
+        if self._selection():
+            chosen = self._selected(held.run.case.dataset).recordings()
+            selected = frozenset(one.id for one in chosen)
+        return compare_run(
+            self.options.baselines,
+            held.run,
+            compared,
+            change_rule(self.thresholds(), held.run.case),
+            selected,
+            self.options.require_baseline,
+        )
+
+    def judge_realtime(self, case: Case) -> RealTimeReport:
+        """The case's paced replays, summed up; their gates go to its verdicts."""
+        held = self.verdicts[case]
+        report = measure_realtime(paced_runs(held.run))
+        held.realtime_gates = gate_realtime(self.thresholds(), case, report, held.run.failures)
+        self._note(case)
+        return report
+
+    def judge_sustained(self, case: Case) -> tuple[SustainedRun, ...]:
+        """The case's replays of minutes; their gates go to its verdicts."""
+        held = self.verdicts[case]
+        runs = sustained_runs(held.run)
+        held.sustained_gates = gate_sustained(self.thresholds(), case, runs, held.run.failures)
+        self._note(case)
+        return runs
 
     def judge_quantization(self, case: Case, progress: CampaignProgress) -> Verdicts:
         """The case with its likeness to float32, replayed for it where it was not, and gates."""
@@ -201,20 +260,63 @@ class Bench:
         held.fidelity_gates = gate_quantization(
             self.thresholds(), case, held.fidelity, held.run.failures
         )
+        self._note(case)
         return held
+
+    def judge_reference(self, case: Case) -> tuple[GateResult, ...]:
+        """The gates of each stage of the case against the reference run. Raises UserError."""
+        held = self.verdicts[case]
+        gates = judge_reference(held.run, self.thresholds(), self.options.reference)
+        return self._stages_judged(case, gates)
+
+    def judge_memory(self, case: Case) -> tuple[GateResult, ...]:
+        """The gates of the case's peak memory, against the reference too where there is one."""
+        held = self.verdicts[case]
+        gates = judge_memory(held.run, self.thresholds(), self.options.reference)
+        return self._stages_judged(case, gates)
+
+    def judge_repeat(self, case: Case, progress: CampaignProgress) -> tuple[GateResult, ...]:
+        """The gates of the case's first usable recording, replayed again."""
+        held = self.verdicts[case]
+        usable = [one.recording for one in held.run.replays if one.record.ok]
+        folder, which = self._results() / REPEATED, self.options.model
+        again = self._replay_model(case, which, folder, progress, only=tuple(usable[:1]))
+        gates = judge_repeat(held.run, again, self.thresholds())
+        return self._stages_judged(case, gates)
+
+    def _stages_judged(self, case: Case, gates: tuple[GateResult, ...]) -> tuple[GateResult, ...]:
+        self.verdicts[case].stage_gates += gates
+        self._note(case)
+        return gates
 
     def summary(self) -> RenderableType | None:
         """Both tables, or None when nothing was replayed."""
-        if not self.verdicts:
+        left = unfinished_runs(self._results())
+        if not (self.verdicts or left):
             return None
         sent: dict[str, int] = {}
         for case, held in self.verdicts.items():
             sent[case.board] = sent.get(case.board, 0) + held.run.sent_bytes
-        cases = [
-            summarise(held, self._boards[case.board].instructions_per_ms)
-            for case, held in self.verdicts.items()
-        ]
-        return summary(cases, str(self._results()), sent)
+        cases = [summarise(held, self._factors(case.board)) for case, held in self.verdicts.items()]
+        return summary(cases, str(self._results()), sent, left)
+
+    @property
+    def log(self) -> RunLog:
+        """What is written down of this run as it goes."""
+        if self._log is None:
+            history = self.options.history or self._results().parent / HISTORY_FILE
+            options = self.options
+            self._log = RunLog(self._results(), history, options.root, options.command)
+        return self._log
+
+    def _note(self, case: Case) -> None:
+        held = self.verdicts[case]
+        self.log.judged(held.run, held.gates, self.board_facts())
+
+    def finish(self) -> None:
+        """Nothing more will be replayed or judged."""
+        if (self._results() / RUN_FILE).exists():
+            self.log.finish()
 
     def board_facts(self) -> dict[str, Any]:
         """What is known of the boards that were opened."""
@@ -230,9 +332,14 @@ class Bench:
         return self._replay_model(case, self.options.model, self._results(), progress)
 
     def _replay_model(
-        self, case: Case, which: str, results: Path, progress: CampaignProgress
+        self,
+        case: Case,
+        which: str,
+        results: Path,
+        progress: CampaignProgress,
+        only: tuple[str, ...] = (),
     ) -> CaseRun:
-        dataset = self._dataset(case.dataset, progress)
+        dataset = select(self._dataset(case.dataset, progress), Selection(only))
         chosen, instead = models.choose_model(which)
         name, model = self._model(chosen, case)
         refuse_overlap(read_card(model), dataset, dataset.recordings())
@@ -240,12 +347,19 @@ class Bench:
         for line in filter(None, (instead, remark)):
             progress.say(line)
         return run_case(
-            self._board(case.board, progress),
+            self._target(case.board, progress),
             dataset,
             case,
-            Pipe(name, model, detector, files, appearance=partner_of(model)),
+            Pipe(
+                name,
+                model,
+                detector,
+                files,
+                appearance=partner_of(model),
+                pace=self.options.pace,
+            ),
             results,
-            progress,
+            Noted(progress, self.log) if results == self._results() else progress,
             Effort(
                 timeout_s=self.options.timeout_s,
                 timed=self.timed,
@@ -275,21 +389,62 @@ class Bench:
         return dataset
 
     def _selected(self, name: str) -> Dataset:
-        wanted = Selection(self.options.recordings, (), parse_conditions(self.options.conditions))
-        return select(open_dataset(name, self.options.datasets_file), wanted)
+        return select(open_dataset(name, self.options.datasets_file), self._selection())
 
-    def _board(self, name: str, progress: CampaignProgress) -> Board:
-        if name not in self._facts:
-            board = open_board(load_boards(self.options.boards_file)[name])
-            self._boards[name] = board
-            board.connect()
+    def _selection(self) -> Selection:
+        return Selection(self.options.recordings, (), parse_conditions(self.options.conditions))
+
+    def _targets(self) -> dict[str, tuple[str, ...]]:
+        """The boards of each target that was asked for. Raises UserError."""
+        known = load_boards(self.options.boards_file)
+        found = (find_boards(known, asked) for asked in self.options.boards)
+        return dict(found)
+
+    def _target(self, name: str, progress: CampaignProgress) -> Board | Pool:
+        members = self._targets()[name]
+        boards = [self._opened(member) for member in members]
+        if members == (name,):
+            self._ready(boards[0], progress)
+            return boards[0]
+        if name not in self._pools:
+            self._pools[name] = Pool(name, boards, lambda board: self._ready(board, progress))
+        return self._pools[name]
+
+    def _opened(self, name: str) -> Board:
+        if name not in self._boards:
+            self._boards[name] = open_board(load_boards(self.options.boards_file)[name])
+        return self._boards[name]
+
+    def _ready(self, board: Board, progress: CampaignProgress) -> dict[str, Any]:
+        """Take a board's lease and connect it, once; return its facts."""
+        if board.name not in self._facts:
             board.acquire(self.options.lease_wait_s, progress.say)
+            board.connect()
             facts = board.facts()
             wrong = board.settings.expect.mismatch(facts)
             if wrong:
-                raise UserError(f"{name}: not the board that 'expect' describes: {wrong}")
-            self._facts[name] = facts
-        return self._boards[name]
+                raise UserError(f"{board.name}: not the board that 'expect' describes: {wrong}")
+            self._facts[board.name] = facts
+        return dict(self._facts[board.name])
+
+    def _factors(self, target: str) -> Mapping[str, float]:
+        return self._boards[self._targets()[target][0]].instructions_per_ms
+
+    def set_delegate(self, board: str, delegate: Delegate | None) -> Delegate | None:
+        """Run models by this on a board from now on, None being its processor; return the last."""
+        opened = self._opened(board)
+        before = opened.settings.delegate
+        opened.settings = replace(opened.settings, delegate=delegate)
+        return before
+
+    def use_results(self, folder: Path) -> None:
+        """Write into a run's folder that another process of this run made up."""
+        self._folder = folder
+
+    @property
+    def results(self) -> Path:
+        """The folder of this run's records; it may not be there yet."""
+        return self._results()
 
     def _results(self) -> Path:
         """A folder of its own: no run overwrites another's records."""
@@ -299,64 +454,3 @@ class Bench:
             started = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
             self._folder = self.options.results / started
         return self._folder
-
-
-def measured_with(run: CaseRun) -> dict[str, str]:
-    """What a count of instructions holds for."""
-    return {
-        "detector": run.named("detector"),
-        "model": run.named("model", "name"),
-        "recordings": ", ".join(sorted(one.recording for one in run.replays)),
-    }
-
-
-def summarise(held: Verdicts, instructions_per_ms: Mapping[str, float] = NO_FACTORS) -> CaseSummary:
-    """A case as the terminal summary shows it."""
-    run = held.run
-    band = f"{run.named('settings', 'pulse', 'low_hz')}-{run.named('settings', 'pulse', 'high_hz')}"
-    return CaseSummary(
-        case=run.case,
-        synthetic=run.synthetic,
-        detector=run.named("detector"),
-        model=f"{run.named('model', 'name')} on {run.named('runtime', 'name')} "
-        f"{run.named('runtime', 'version')}",
-        labels=label_note(run),
-        heart_rate=f"{run.named('settings', 'pulse', 'method')}, {band} Hz, whole recording",
-        accuracy=held.accuracy,
-        accuracy_gates=held.accuracy_gates,
-        latency=held.latency,
-        counts=held.counts,
-        instructions_per_ms=instructions_per_ms,
-        latency_gates=held.latency_gates,
-        failures=run.failures,
-        fidelity=None
-        if held.fidelity is None
-        else Fidelity(run.case, run.synthetic, held.fidelity, held.fidelity_gates),
-        variant=None
-        if run.unit == INSTRUCTIONS  # which are no time
-        else Variant(
-            run.case,
-            run.synthetic,
-            run.model_bytes,
-            score(run.scored).overall,
-            measure(run.times),
-            held.fidelity,
-            (*held.accuracy_gates, *held.latency_gates, *held.fidelity_gates),
-        ),
-        absent=run.absent,
-        invalid=run.invalid,
-        timed=held.timed,
-    )
-
-
-def label_note(run: CaseRun) -> str:
-    """The conventions of the reference heart rates, and how many of those cannot be trusted."""
-    conventions = ", ".join(sorted({one.convention for one in run.replays}))
-    count = sum(bool(one.label_defects) for one in run.replays)
-    if not count:
-        return conventions
-    noun = "recording" if count == 1 else "recordings"
-    return (
-        f"{conventions}; {count} {noun} with unrepaired defects: "
-        f"rppg-bench labels {run.case.dataset}"
-    )

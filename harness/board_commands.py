@@ -7,7 +7,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from harness.boards.inventory import load_boards, open_board, pick_board
+from harness.boards.inventory import load_boards, pick_board
+from harness.boards.opening import open_board
 from harness.boards.ssh import RemoteBoard
 from harness.doctor import examine
 from rppg_core.errors import UserError
@@ -27,13 +28,16 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def lease(options: argparse.Namespace) -> int:
     """`rppg-bench lease BOARD [--break]`: holder, age and queue."""
     board = _remote(options)
-    with board:
+    try:
         state = board.lease_state(options.take)
+    finally:
+        board.close()
     holder = state["holder"]
     if options.take:
         print(f"{board.name}: taken away; its holder, if there was one, stops within seconds")
     shown = f"held by {holder['who']} for {_age(holder)}" if holder else "free"
-    print(f"{board.name}: {shown} (generation {state['generation']})")
+    counted = f" (generation {state['generation']})" if "generation" in state else ""
+    print(f"{board.name}: {shown}{counted}")
     for place, entry in enumerate(state["queue"], 1):
         print(f"  {place}. {entry['who']}, waiting for {_age(entry)}")
     return 0

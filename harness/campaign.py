@@ -6,7 +6,7 @@ that every figure can be made again from that folder alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,7 +17,10 @@ from harness.attempts import Attempts, Effort, RecordingFailedError
 from harness.boards.base import Board, PutReport
 from harness.datasets.base import Dataset, Labels, Recording
 from harness.datasets.checking import check_dataset
+from harness.datasets.fingerprint import fingerprint
 from harness.journal import Journal, Origin
+from harness.pace import AT_ONCE, MinuteLog, Pace
+from harness.pool import Pool, work_alone, work_together
 from harness.replays import CaseRun, Replayed, replayed
 from harness.verdicts.thresholds import Case
 from harness.window_truth import truth_block
@@ -31,7 +34,8 @@ from rppg_core.replay import JOB_SCHEMA
 class Pipe:
     """What every recording goes through: a TFLite model, a face detector, settings.
 
-    `appearance` is the second file of a model in two, `model` its motion half then.
+    `appearance` is the second file of a model in two, `model` its motion half then; `pace` is how
+    fast frames come, and for how long.
     """
 
     model_name: str
@@ -40,6 +44,7 @@ class Pipe:
     detector_files: Mapping[str, Path]
     settings: Settings = field(default_factory=Settings)
     appearance: Path | None = None
+    pace: Pace = AT_ONCE
 
     @property
     def files(self) -> list[Path]:
@@ -58,7 +63,8 @@ class Pipe:
         """What is not in the files."""
         names = sorted(self.detector_files)
         settings = self.settings.to_dict()
-        return {"model": self.model_name, "detector": [self.detector, *names], "settings": settings}
+        described = {"model": self.model_name, "detector": [self.detector, *names]}
+        return {**described, "settings": settings, **self.pace.in_job}
 
 
 class Observer(Protocol):
@@ -78,7 +84,7 @@ class Observer(Protocol):
 
 
 def run_case(
-    board: Board,
+    board: Board | Pool,
     dataset: Dataset,
     case: Case,
     pipe: Pipe,
@@ -89,9 +95,10 @@ def run_case(
 ) -> CaseRun:
     """Replay every recording of `dataset` on `board`, writing records below `results`.
 
-    With `resume`, records that are there already and were made from the same are taken as they
-    are. Raises UserError for what a person must mend and BoardError for what the board did, all
-    retries spent; records that came back before are on disk then.
+    The boards of a pool share the recordings. With `resume`, records that are there already and
+    were made from the same are taken as they are. Raises UserError for what a person must mend and
+    BoardError for what the board did, all retries spent; records that came back before are on disk
+    then.
     """
     effort = effort or Effort()
     recordings = dataset.recordings()
@@ -100,43 +107,67 @@ def run_case(
     labels, failures = _all_labels(dataset, recordings, absent)
     observer.start(case, len(recordings))
     journal = Journal(results / board.name / dataset.name / case.variant)
-    origin = Origin(board, pipe.files, pipe=pipe.description)
-    made_from = {r.id: origin.of(r, labels[r.id]) for r in recordings if r.id in labels}
-    kept = {n: c for n, m in made_from.items() if resume and (c := journal.find(n, m)) is not None}
-    sent, attempts = 0, None
-    if len(kept) < len(labels):  # else the board is not needed
-        attempts = Attempts(board, effort, observer.say)
-        sent = board.deploy().sent_bytes + board.put(pipe.files).sent_bytes
-    to_do = [r for r in recordings if r.id in labels and r.id not in kept]
-    following = {one.id: after for one, after in zip(to_do, [*to_do[1:], None], strict=False)}
-    replays = []
-    for recording in recordings:
-        if recording.id not in labels:
-            observer.done(case, recording.id, f"failed: {failures[recording.id]}")
-            continue
-        truth = labels[recording.id]
-        content = kept.get(recording.id)
-        if content is None:
-            assert attempts is not None
+    boards = board.boards if isinstance(board, Pool) else [board]
+    origins = {one.name: Origin(one, pipe.files, pipe=pipe.description) for one in boards}
+    usable = [one for one in recordings if one.id in labels]
+    found: dict[str, Mapping[str, Any]] = {}
+    if resume:
+        for one in usable:
+            made_from = [origin.of(one, labels[one.id]) for origin in origins.values()]
+            if (kept := journal.find(one.id, made_from)) is not None:
+                found[one.id] = kept
+    for name, reason in failures.items():
+        observer.done(case, name, f"failed: {reason}")
+    for name, content in found.items():
+        observer.done(case, name, "kept: " + _outcome(replayed(content["campaign"], content)))
+    sent: list[int] = []
+
+    def start(one: Board) -> Callable[[Recording, Callable[[], Recording | None]], None]:
+        attempts = Attempts(one, effort, observer.say)
+        sent.append(one.deploy().sent_bytes + one.put(pipe.files).sent_bytes)
+        about_board = {
+            "processor": one.facts().get("cpu_model"),
+            "delegate": one.settings.delegate or "none",
+        }
+
+        def do(recording: Recording, following: Callable[[], Recording | None]) -> None:
+            truth = labels[recording.id]
+            before = attempts.sent_bytes
+            log = _minute_log(journal, case, dataset, recording, truth, pipe)
             try:
                 content = _replay(
-                    attempts, board, case, recording, truth, pipe, observer, following[recording.id]
+                    attempts, one, case, recording, truth, pipe, observer, following(), log
                 )
             except RecordingFailedError as bad:
                 failures[recording.id] = str(bad)
                 observer.done(case, recording.id, f"failed: {bad}")
-                continue
-            campaign = _campaign(case, dataset, recording, truth, pipe, content)
-            content["campaign"] = {**campaign, "made_from": made_from[recording.id]}
+                return
+            finally:
+                sent.append(attempts.sent_bytes - before)
+            campaign = _campaign(case, dataset, recording, truth, pipe, content) | about_board
+            campaign["video"] = fingerprint(recording.video)
+            made_from = origins[one.name].of(recording, truth)
+            content["campaign"] = {**campaign, "replayed_on": one.name, "made_from": made_from}
             journal.write(recording.id, content)
-        one = replayed(content["campaign"], content)
-        replays.append(one)
-        if one.record.error is not None:
-            failures[recording.id] = one.record.error
-        how = "kept: " if recording.id in kept else ""
-        observer.done(case, recording.id, how + _outcome(one))
-    sent += attempts.sent_bytes if attempts else 0
-    return CaseRun(case, dataset.synthetic, tuple(replays), failures, sent, absent)
+            found[recording.id] = content
+            observer.done(case, recording.id, _outcome(replayed(content["campaign"], content)))
+
+        return do
+
+    to_do = [one for one in usable if one.id not in found]
+    if to_do and isinstance(board, Pool):
+        work_together(board, to_do, start, observer.say)
+    elif to_do and not isinstance(board, Pool):  # else the board is not needed
+        work_alone(board, to_do, start)
+    replays = tuple(
+        replayed(found[one.id]["campaign"], found[one.id]) for one in usable if one.id in found
+    )
+    for done in replays:
+        if done.record.error is not None:
+            failures[done.recording] = done.record.error
+    return CaseRun(
+        case, dataset.synthetic, replays, failures, sum(sent), absent, planned=len(recordings)
+    )
 
 
 def _all_labels(
@@ -196,6 +227,7 @@ def job_of(
         "runtime": board.settings.delegate or board.runtime,
         "threads": board.threads,
         "timings_unit": board.timings_unit,
+        **pipe.pace.in_job,
     }
 
 
@@ -208,17 +240,41 @@ def _replay(
     pipe: Pipe,
     observer: Observer,
     following: Recording | None,
+    log: MinuteLog | None,
 ) -> dict[str, Any]:
     def on_event(event: dict[str, Any]) -> None:
-        if event.get("event") == "progress" and event.get("of"):
+        if log is not None:
+            log.note(event)
+            observer.advance(case, recording.id, log.share())
+        elif event.get("event") == "progress" and event.get("of"):
             observer.advance(case, recording.id, min(event["frames"] / event["of"], 1.0))
 
     def make_job(placed: PutReport) -> dict[str, Any]:
+        if log is not None:
+            log.begin()
         return job_of(board, recording, truth, pipe, placed)
 
     ahead = [*pipe.files, following.video] if following else []
     paths = [*pipe.files, recording.video]
     return attempts.replay(recording.id, paths, make_job, on_event, ahead)
+
+
+def _minute_log(
+    journal: Journal, case: Case, dataset: Dataset, recording: Recording, truth: Labels, pipe: Pipe
+) -> MinuteLog | None:
+    if pipe.pace.minutes is None:
+        return None
+    about = {
+        "board": case.board,
+        "dataset": case.dataset,
+        "variant": case.variant,
+        "synthetic": dataset.synthetic,
+        "recording": recording.id,
+        "reference_bpm": truth.reference_bpm,
+        "pace": pipe.pace.name,
+        "asked_minutes": pipe.pace.minutes,
+    }
+    return MinuteLog(journal.folder, recording.id, about)
 
 
 def _campaign(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 
 from harness.boards.errors import BoardError
@@ -15,11 +16,18 @@ from rppg_core.errors import UserError
 # Names, and the module whose `add_commands` registers them.
 COMMANDS = {
     ("boards", "doctor", "lease", "shell"): "harness.board_commands",
+    ("selftest",): "harness.selftest",
     ("datasets", "labels", "render"): "harness.cli_labels",
     ("report", "conditions"): "harness.result_commands",
+    ("page",): "harness.page_command",
     ("plots",): "harness.plot_command",
+    ("history",): "harness.history.commands",
+    ("targets",): "harness.targets",
+    ("export",): "harness.export_run",
     ("calibrate",): "harness.calibration",
+    ("compare",): "harness.compare_runs",
     ("compare-models",): "harness.compare_models",
+    ("hops",): "harness.hops",
 }
 
 
@@ -28,10 +36,16 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     options = _parser(given[0] if given else "").parse_args(given)
     try:
-        return int(options.command(options))
+        status = int(options.command(options))
+        sys.stdout.flush()
+        return status
     except (UserError, BoardError) as bad:
         print(f"rppg-bench: {bad}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # Whoever reads it has seen enough; what is left goes nowhere, without a complaint.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         return 130
 

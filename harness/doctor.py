@@ -59,7 +59,10 @@ def examine(board: Board) -> Iterator[Line]:
         board.connect()
         facts = board.facts()
     except (UserError, BoardError) as bad:
-        yield Line("fail", "connect", str(bad))
+        if isinstance(bad, BoardError) and bad.kind == "busy":  # it is not touched then
+            yield Line("warn", "lease", bad.message, "nothing was tried while it is in use")
+        else:
+            yield Line("fail", "connect", str(bad))
         return
     yield Line("ok", "connect", f"answers within {time.monotonic() - begun:.1f} s")
     model, system = facts["cpu_model"], f"kernel {facts['kernel']}, Python {facts['python']}"

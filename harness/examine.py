@@ -25,22 +25,25 @@ from rppg_core.postprocess import PulseSettings, PulseWave
 from rppg_core.records import Record
 
 
-def study(run: CaseRun) -> CaseStudy:
-    """Every recording of a case as its record shows it. Raises UserError for a broken record."""
-    return CaseStudy(run.case, run.synthetic, tuple(examine(one) for one in run.replays))
+def study(run: CaseRun, parts: bool = True) -> CaseStudy:
+    """Every recording of a case as its record shows it. Raises UserError for a broken record.
+
+    Without `parts` windows and waveforms are left out, which take most of the time.
+    """
+    return CaseStudy(run.case, run.synthetic, tuple(examine(one, parts) for one in run.replays))
 
 
-def examine(one: Replayed) -> Examined:
+def examine(one: Replayed, parts: bool = True) -> Examined:
     """One recording; what an older record lacks is None. Raises UserError for a broken one."""
     try:
-        return _examine(one)
+        return _examine(one, parts)
     except (KeyError, TypeError, ValueError, IndexError) as bad:
         raise UserError(
             f"the record of {one.recording!r} is broken ({bad!r}); replay it again"
         ) from None
 
 
-def _examine(one: Replayed) -> Examined:
+def _examine(one: Replayed, parts: bool) -> Examined:
     record = one.record
     conditions = {str(k): str(v) for k, v in one.campaign.get("conditions", {}).items()}
     around = _surroundings(record.raw)
@@ -68,9 +71,9 @@ def _examine(one: Replayed) -> Examined:
         conditions=conditions,
         duration_s=record.duration_s,
         surroundings=around,
-        windows=_windows(whole, record, pulse, truth.get("windows")),
+        windows=_windows(whole, record, pulse, truth.get("windows")) if parts else {},
         wave=wave,
-        waveform=_waveform(wave, record, pulse, truth.get("pulse")),
+        waveform=_waveform(wave, record, pulse, truth.get("pulse")) if parts else None,
         pulse=pulse,
     )
 

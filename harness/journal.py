@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +24,20 @@ class Journal:
     """The folder of one case's records."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
 
     def write(self, recording: str, content: Mapping[str, Any]) -> None:
         """Keep a record, also through a crash of this machine."""
-        write_json(self._folder / record_name(recording), content)
+        write_json(self.folder / record_name(recording), content)
 
-    def find(self, recording: str, made_from: str) -> dict[str, Any] | None:
-        """Return the recording's record if it is there, whole, and made from the same."""
-        path = self._folder / record_name(recording)
+    def find(self, recording: str, made_from: Container[str]) -> dict[str, Any] | None:
+        """Return the recording's record if it is there, whole, and made from one of these."""
+        path = self.folder / record_name(recording)
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             parse_record(content)
             campaign = content["campaign"]
-            same = campaign["recording"] == recording and campaign["made_from"] == made_from
+            same = campaign["recording"] == recording and campaign["made_from"] in made_from
         except Exception:  # whatever is wrong with it, it is made anew
             return None
         return content if same else None

@@ -9,8 +9,9 @@ from typing import Any
 
 from harness.datasets.registry import open_dataset
 from harness.examine import study
-from harness.replays import CaseRun, load_cases
+from harness.replays import CaseRun
 from harness.reports.pictures import Picture, picture
+from harness.run_selection import HELP_WITH_CASES, add_history_options, select_one
 from rppg_core.errors import UserError
 from rppg_core.video import open_source
 
@@ -18,28 +19,30 @@ from rppg_core.video import open_source
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
     add = commands.add_parser("plots", help="every plot of a run, from its records")
-    add.add_argument("results", type=Path, help="the folder of a run")
-    add.add_argument("--out", type=Path, metavar="DIR", help="default: plots/ within RESULTS")
+    add.add_argument("run", metavar="RUN", help=HELP_WITH_CASES)
+    add.add_argument("--out", type=Path, metavar="DIR", help="default: plots/ within the run")
     add.add_argument(
         "--thumbnails",
         action="store_true",
         help="show faces of real people too, not only of rendered clips",
     )
     add.add_argument("--datasets", type=Path, default=Path("datasets.yaml"), metavar="FILE")
+    add_history_options(add)
     add.set_defaults(command=plots)
 
 
 def plots(options: argparse.Namespace) -> int:
-    """`rppg-bench plots RESULTS`: write every plot as PNG and SVG."""
+    """`rppg-bench plots RUN`: write every plot as PNG and SVG."""
     # Matplotlib takes a second to import, which no other command should.
     from harness.reports.plots import write_plots  # noqa: PLC0415
 
-    runs = load_cases(options.results)
-    folder = options.out or options.results / "plots"
+    selection = select_one(options, options.run)
+    runs = [run for _, run in selection.load()]
+    folder = options.out or selection.folders[0] / "plots"
     thumbnails = Thumbnails(runs, options.datasets, options.thumbnails)
     written = write_plots([study(run) for run in runs], folder, thumbnails)
     if not written:
-        raise UserError(f"{options.results}: no record gives a heart rate; nothing to plot")
+        raise UserError(f"{options.run}: no record gives a heart rate; nothing to plot")
     for path in written:
         print(path)
     return 0

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from harness.bench import Bench, Options, Verdicts
+from harness.approving import Approval
+from harness.bench import Bench, Options
 from harness.boards.errors import BoardError
+from harness.case_verdicts import Verdicts
+from harness.leaving import leave_reports
+from harness.pace import Pace
 from harness.replays import CaseRun
-from harness.reports.progress import CampaignProgress
-from harness.verdicts.gates import GateResult
+from harness.reports.progress import CampaignProgress, printable
+from harness.result_commands import tables_of
+from harness.verdicts.outcome import GateResult, Outcome, gravest
 from harness.verdicts.thresholds import Case
 from rppg_core.errors import UserError
 
 BENCH = pytest.StashKey[Bench]()
-TIMED = {"benchmark", "timed_run"}
+STORED = pytest.StashKey[list[Approval]]()
+VERDICT = "verdict"
+"""The property of a test, in its report and the JUnit file, that has its outcome."""
+RESULTS = "rppg_results"
+UNDECIDED = (Outcome.INCONCLUSIVE.value, Outcome.INVALID.value)
+TIMED = {"benchmark", "timed_run", "paced_run", "sustained_run"}
 """Fixtures of tests that ask for times."""
 HERE = "the project's own, found in the folder pytest starts in"
 
@@ -42,12 +52,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="only recordings taken so; may be repeated",
     )
     add("--results", default="results", help="folder for records (default: results)")
+    add("--history", default=None, help="history file (default: history.sqlite3 beside the run's)")
     add("--boards", default="boards.yaml", help=f"boards file (default: {HERE})")
     add("--datasets", default="datasets.yaml", help=f"datasets file (default: {HERE})")
     add("--thresholds", default="benchmarks/thresholds.yaml", help="thresholds file")
     add("--replay-timeout", type=float, default=900.0, help="seconds a recording may take")
     add("--resume", default=None, metavar="RESULTS", help="a run's folder: redo what is missing")
+    add("--reference", default="", metavar="RESULTS", help="runs to hold each stage against")
     add("--timing-retries", type=int, default=2, help="replays after one whose times are invalid")
+    add(
+        "--strict-verdicts",
+        action="store_true",
+        help="an inconclusive or invalid verdict fails its test",
+    )
+    add("--baselines", default="benchmarks/baselines", help="folder of approved figures")
+    add("--update-baseline", action="store_true", help="store this run's figures for approval")
+    add("--require-baseline", action="store_true", help="a case without a baseline fails")
+    add("--no-report-page", action="store_true", help="do not write report.html beside the records")
+    add("--pace", default="fast", help="how frames come: fast, realtime, or 2x, 0.5x, ...")
+    add("--minutes", type=float, default=None, help="replay each recording over and over so long")
     add("--lease-wait", type=float, default=600.0, help="seconds to wait for a board in use")
 
 
@@ -70,8 +93,31 @@ def pytest_configure(config: pytest.Config) -> None:
         lease_wait_s=take("--lease-wait"),
         timing_retries=take("--timing-retries"),
         resume=Path(take("--resume")) if take("--resume") else None,
+        baselines=_file(config, take("--baselines")),
+        update_baseline=take("--update-baseline"),
+        require_baseline=take("--require-baseline"),
+        root=config.rootpath,
+        command=_command(config),
+        history=Path(take("--history")) if take("--history") else None,
+        pace=_pace(take("--pace"), take("--minutes")),
+        reference=tuple(Path(one) for one in _names(take("--reference"))),
     )
+    if options.update_baseline and getattr(config.option, "numprocesses", None):
+        raise pytest.UsageError("--update-baseline needs all replays in one process; leave out -n")
     config.stash[BENCH] = Bench(options)
+    config.addinivalue_line("markers", "xdist_group(name): tests that one worker runs")
+
+    worker_of = getattr(config, "workerinput", {})
+    if RESULTS in worker_of:
+        config.stash[BENCH].use_results(Path(worker_of[RESULTS]))
+    if getattr(config.option, "dist", "no") == "load":
+        config.option.dist = "loadgroup"  # a board is used by one of xdist's workers
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Have xdist's workers write into one run's folder."""
+    node.workerinput[RESULTS] = str(node.config.stash[BENCH].results)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -82,11 +128,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         except UserError:
             cases = []  # said in one line once everything is collected
         ids = ["-".join((case.board, case.dataset, case.variant)) for case in cases]
-        metafunc.parametrize("case", cases, ids=ids, scope="session")
+        by_board = [
+            pytest.param(case, id=name, marks=pytest.mark.xdist_group(case.board))
+            for case, name in zip(cases, ids, strict=True)
+        ]
+        metafunc.parametrize("case", by_board, scope="session")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Look at boards, datasets, models and thresholds before time is spent."""
+    _leave_out_unpaced(config, items)
     if any("case_run" in getattr(item, "fixturenames", ()) for item in items):
         bench = config.stash[BENCH]
         bench.timed = any(TIMED & set(getattr(item, "fixturenames", ())) for item in items)
@@ -103,12 +154,38 @@ def case_run(case: Case, request: pytest.FixtureRequest) -> CaseRun:
 
 
 @pytest.fixture
-def timed_run(case_run: CaseRun) -> CaseRun:
-    """The case's replays, of which at least one has times worth judging; skips if none has."""
+def timed_run(case_run: CaseRun, request: pytest.FixtureRequest) -> CaseRun:
+    """The case's replays; where none has times worth judging, the test is invalid."""
     if case_run.invalid and not case_run.times:
         reasons = sorted(set(case_run.invalid.values()))
-        pytest.skip(f"{case_run.case}: times invalid: {'; '.join(reasons)}")
+        text = f"{case_run.case}: times invalid: {'; '.join(reasons)}"
+        _end(request.node, Outcome.INVALID, text)
     return case_run
+
+
+@pytest.fixture
+def paced_run(timed_run: CaseRun) -> CaseRun:
+    """The case's replays, whose frames come at a pace; only with ``--pace``."""
+    return timed_run
+
+
+@pytest.fixture
+def sustained_run(timed_run: CaseRun) -> CaseRun:
+    """The case's replays, each of which goes on for minutes; only with ``--minutes``."""
+    return timed_run
+
+
+def _leave_out_unpaced(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect tests of what was not asked for: they have nothing to judge, so cannot pass."""
+    pace = config.stash[BENCH].options.pace
+    asked = {"paced_run": pace.paced, "sustained_run": pace.minutes is not None}
+    absent = {name for name, is_asked in asked.items() if not is_asked}
+    left = [one for one in items if absent & set(getattr(one, "fixturenames", ()))]
+    if left and len(left) == len(items) and not config.option.collectonly:
+        raise pytest.UsageError(f"{left[0].nodeid} needs --pace realtime, or --minutes N")
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [one for one in items if one not in left]
 
 
 @pytest.fixture(scope="session")
@@ -116,6 +193,29 @@ def fidelity(case: Case, case_run: CaseRun, request: pytest.FixtureRequest) -> V
     """The case held against float32, which is replayed for it unless it was."""
     with _progress(request) as progress:
         return request.config.stash[BENCH].judge_quantization(case, progress)
+
+
+@pytest.fixture
+def against_reference(case: Case, case_run: CaseRun, bench: Bench) -> tuple[GateResult, ...]:
+    """Each stage of the case held against the run of --reference."""
+    if not bench.options.reference:
+        pytest.skip("no run to hold it against: give --reference RESULTS")
+    with _user_errors(pytest.fail.Exception):
+        return bench.judge_reference(case)
+
+
+@pytest.fixture
+def peak_memory(case: Case, case_run: CaseRun, bench: Bench) -> tuple[GateResult, ...]:
+    """The peak memory of the case's replays, against that of --reference too where it is given."""
+    with _user_errors(pytest.fail.Exception):
+        return bench.judge_memory(case)
+
+
+@pytest.fixture
+def repeated(case: Case, case_run: CaseRun, request: pytest.FixtureRequest) -> Any:
+    """One recording of the case replayed again, and held against the first time."""
+    with _progress(request) as progress:
+        return request.config.stash[BENCH].judge_repeat(case, progress)
 
 
 @contextmanager
@@ -131,17 +231,46 @@ def _progress(request: pytest.FixtureRequest) -> Iterator[CampaignProgress]:
 
 
 @pytest.fixture
-def record_gates(
-    record_property: Callable[[str, object], None],
-) -> Callable[[Sequence[GateResult]], None]:
-    """Puts every gate's figure and threshold into the JUnit file."""
+def conclude(request: pytest.FixtureRequest) -> Callable[[Sequence[GateResult], str], None]:
+    """`conclude(gates, text)` ends the test as its gates say, with `text` where they do not pass.
 
-    def record(gates: Sequence[GateResult]) -> None:
+    Every figure goes into the JUnit file. A test that is inconclusive or invalid is neither passed
+    nor failed; it is counted by that name, and fails under --strict-verdicts.
+    """
+
+    def decide(gates: Sequence[GateResult], text: str) -> None:
+        noted = request.node.user_properties
         for gate in gates:
-            record_property(gate.gate, gate.figure)
-            record_property(f"{gate.gate}.threshold", gate.threshold)
+            noted += [(gate.gate, gate.figure), (f"{gate.gate}.threshold", gate.threshold)]
+            noted.append((f"{gate.gate}.verdict", gate.outcome.value))
+            if gate.baseline is not None:
+                noted.append((f"{gate.gate}.baseline", gate.baseline))
+            if gate.interval is not None:
+                ends = f"{gate.interval.low:g} {gate.interval.high:g}"
+                noted.append((f"{gate.gate}.interval", ends))
+            if gate.stage is not None:
+                noted.append((f"{gate.gate}.stage", gate.stage))
+        _end(request.node, gravest(gates), text)
 
-    return record
+    return decide
+
+
+def _end(item: pytest.Item, outcome: Outcome, text: str) -> None:
+    item.user_properties.append((VERDICT, outcome.value))
+    if outcome is Outcome.PASS:
+        return
+    if outcome is Outcome.FAIL or item.config.getoption("--strict-verdicts"):
+        pytest.fail(text, pytrace=False)
+    pytest.skip(text)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_teststatus(report: Any) -> tuple[str, str, str] | None:
+    """Name a test that did not come to a verdict by what kept it from one."""
+    verdict = dict(getattr(report, "user_properties", ())).get(VERDICT)
+    if not report.skipped or verdict not in UNDECIDED:
+        return None
+    return verdict, "?" if verdict == Outcome.INCONCLUSIVE.value else "!", verdict.upper()
 
 
 @pytest.fixture(scope="session")
@@ -153,7 +282,16 @@ def bench(request: pytest.FixtureRequest) -> Bench:
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Print both tables after a campaign."""
-    summary = config.stash[BENCH].summary()
+    for verdict in UNDECIDED:
+        for report in terminalreporter.getreports(verdict):
+            said = str(report.longrepr[2]).removeprefix("Skipped: ")
+            terminalreporter.write_line(f"{verdict.upper()} {report.nodeid}")
+            terminalreporter.write_line(said)
+    bench = config.stash[BENCH]
+    summary = bench.summary()
+    if summary is None and getattr(config.option, "numprocesses", None):
+        with suppress(UserError):  # its workers replayed nothing
+            summary = tables_of(bench.results)
     if summary is None:
         return
     terminalreporter.section("heart rate from video")
@@ -166,6 +304,27 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         legacy_windows=False,
     )
     console.print(summary)
+    for approval in config.stash.get(STORED, ()):
+        terminalreporter.section("baseline")
+        for line in approval.lines:
+            terminalreporter.write_line(printable(line))
+    for line in bench.log.troubles:
+        terminalreporter.write_line(line)
+    page = not config.getoption("--no-report-page")
+    for line in leave_reports(bench, page, config.getoption("--strict-verdicts")):
+        terminalreporter.write_line(line)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Store baselines where that was asked for; write down that the run came to its end."""
+    bench = session.config.stash[BENCH]
+    if bench.options.update_baseline and not hasattr(session.config, "workerinput"):
+        session.config.stash[STORED] = stored = bench.update_baselines()
+        if any(one.refused for one in stored) and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+    if ended and not hasattr(session.config, "workerinput"):
+        bench.finish()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -192,6 +351,17 @@ def _user_errors(as_what: type[BaseException]) -> Iterator[None]:
         if as_what is pytest.fail.Exception:
             raise pytest.fail.Exception(str(bad), pytrace=False) from None
         raise as_what(str(bad)) from None
+
+
+def _command(config: pytest.Config) -> tuple[str, ...]:
+    """What pytest was asked for; xdist's workers know it from the process that started them."""
+    asked = getattr(config, "workerinput", {}).get("mainargv")
+    return tuple(map(str, asked[1:] if asked else config.invocation_params.args))
+
+
+def _pace(name: str, minutes: float | None) -> Pace:
+    with _user_errors(pytest.UsageError):
+        return Pace(name, minutes)
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.run_file import RUN_FILE, RunFile, read_run
 from harness.verdicts.accuracy import Scored
 from harness.verdicts.fidelity import FidelityReport, Pair
 from harness.verdicts.latency import RunTimes, StageTimes
@@ -20,6 +21,9 @@ from rppg_core.records import NANOSECONDS, Record, parse_record
 
 COMPARED_WITH = "float32-for-comparison"
 """The folder, within a run's, of the float model's replays for a run of another model file."""
+
+REPEATED = "replayed-again"
+"""The folder, within a run's, of recordings that were replayed twice."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,9 @@ class Replayed:
 class CaseRun:
     """All replays of one case. `failures` maps recordings without a heart rate to the reason.
 
-    `absent` are recordings whose video is not here; they were not replayed.
+    `absent` are recordings whose video is not here; they were not replayed. `planned` is how many
+    were to be replayed, None where that is not known; `cut_off` says that the campaign did not
+    come to the end of this case, or has not yet.
     """
 
     case: Case
@@ -51,6 +57,16 @@ class CaseRun:
     failures: Mapping[str, str]
     sent_bytes: int
     absent: tuple[str, ...] = ()
+    planned: int | None = None
+    cut_off: bool = False
+
+    @property
+    def partial(self) -> str:
+        """What there is of a case that is not whole, in words; nothing of a whole one."""
+        there = len(self.replays)
+        if self.planned is not None and there < self.planned:
+            return f"{there} of {self.planned} recordings"
+        return "cut off" if self.cut_off else ""
 
     @property
     def unit(self) -> str:
@@ -159,9 +175,11 @@ def _weights(run: CaseRun) -> str:
 def load_cases(results: Path) -> list[CaseRun]:
     """The cases that the records below `results` make up, each of one model and detector.
 
-    Raises UserError if there are none, one is broken, or a recording is there twice.
+    The run's own file says which are not whole. Raises UserError if there are none, one is broken,
+    or a recording is there twice.
     """
     found: dict[tuple[Any, ...], dict[str, Replayed]] = {}
+    owners: dict[Case, Path | None] = {}
     for path, content in _stored(results):
         try:
             campaign = content["campaign"]
@@ -173,27 +191,42 @@ def load_cases(results: Path) -> list[CaseRun]:
             if one.recording in replays:
                 raise UserError(f"{one.recording!r} on {case} is here twice; name one run's folder")
             replays[one.recording] = one
+            if case not in owners:
+                owners[case] = _run_of(path)
         except UserError as bad:
             raise UserError(f"{path}: {bad}") from None
         except (AttributeError, KeyError, TypeError, ValueError) as bad:
             raise UserError(f"{path}: a broken record ({bad!r}); replay it again") from None
     if not found:
         raise UserError(f"{results}: no records in this folder; name the folder of a run")
+    said = {owner: read_run(owner) for owner in set(owners.values()) if owner is not None}
     return [
-        CaseRun(
-            case,
-            synthetic,
-            tuple(replays.values()),
-            {r.recording: r.record.error for r in replays.values() if r.record.error is not None},
-            0,
-        )
+        _case_run(case, synthetic, tuple(replays.values()), said[owner] if owner else None)
         for (case, synthetic, *_), replays in found.items()
+        for owner in [owners[case]]
     ]
+
+
+def _case_run(
+    case: Case, synthetic: bool, replays: tuple[Replayed, ...], run: RunFile | None
+) -> CaseRun:
+    failures = {r.recording: r.record.error for r in replays if r.record.error is not None}
+    if run is None:
+        return CaseRun(case, synthetic, replays, failures, 0)
+    planned, cut_off = run.planned.get(case), case not in run.gates
+    return CaseRun(case, synthetic, replays, failures, 0, planned=planned, cut_off=cut_off)
+
+
+def _run_of(record: Path) -> Path | None:
+    """The folder of the run that a record is of, where that has a file of its own."""
+    if COMPARED_WITH in record.parts:
+        return None
+    return next((one for one in record.parents if (one / RUN_FILE).exists()), None)
 
 
 def _stored(results: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     for path in sorted(results.rglob("*.json")):
-        if COMPARED_WITH in path.relative_to(results).parts:
+        if {COMPARED_WITH, REPEATED} & set(path.relative_to(results).parts):
             continue
         try:
             content = json.loads(path.read_text(encoding="utf-8"))

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from harness.bench import label_note
 from harness.campaign import Pipe, _all_labels, _campaign, run_case
+from harness.case_verdicts import label_note
 from harness.cli import main
 from harness.datasets import checking
 from harness.datasets.registry import open_dataset

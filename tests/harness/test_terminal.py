@@ -12,12 +12,12 @@ from harness.verdicts.fidelity import FidelityReport, Pair
 from harness.verdicts.gates import (
     CALIBRATED_WITH,
     SHARED_SCALES,
-    GateResult,
     gate_accuracy,
     gate_latency,
     gate_quantization,
 )
 from harness.verdicts.latency import STAGES, RunTimes, StageTimes, measure
+from harness.verdicts.outcome import GateResult, Outcome
 from harness.verdicts.thresholds import Case, parse_thresholds
 
 RULES = parse_thresholds(
@@ -229,8 +229,8 @@ def test_likeness_has_size_groups_and_every_gate():
 def test_how_a_model_was_made_is_judged_in_sight():
     case = Case("local", "synthetic", "int8")
     gates = (
-        GateResult(SHARED_SCALES, 3.0, 0.0, False, "convolutions"),
-        GateResult(CALIBRATED_WITH, 6.0, 3.0, True, "recordings"),
+        GateResult(SHARED_SCALES, 3.0, 0.0, Outcome.FAIL, "convolutions"),
+        GateResult(CALIBRATED_WITH, 6.0, 3.0, Outcome.PASS, "recordings"),
     )
     one = held("int8", 600_000).fidelity
     text = render(fidelity_table([replace(one, case=case, gates=gates)]), 80)

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import time
 
 import cv2
 import numpy as np
@@ -365,6 +364,8 @@ def test_mmpd_frames_that_are_none(change, message, labels_only, tmp_path):
 def test_three_thousand_recordings_are_listed_without_reading_them(tmp_path, labels_only):
     sample = trees.vipl_hr_v1(tmp_path / "one", labels_only, ("p1/v1/source1",))
     folder = sample / "p1/v1/source1"
+    for file in folder.iterdir():
+        file.write_bytes(b"\0")  # what would be read is refused
     for subject in range(1, 101):
         for scenario in range(1, 10):
             for source in (1, 3, 4):
@@ -372,15 +373,10 @@ def test_three_thousand_recordings_are_listed_without_reading_them(tmp_path, lab
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.symlink_to(folder)
     dataset = ViplHrV1Dataset("it", tmp_path / "all")
-    start_s = time.process_time()
     found = dataset.recordings()
-    listed_s = time.process_time() - start_s
-    for recording in found[::9]:
-        dataset.labels(recording)
-    read_s = (time.process_time() - start_s - listed_s) * 9
     assert len(found) == 2700
-    assert listed_s < 2
-    assert read_s < 10
+    with pytest.raises(UserError):
+        dataset.labels(found[0])
 
 
 def test_cameras_that_film_at_once_share_labels_and_are_no_copies(opened):

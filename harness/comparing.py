@@ -1,0 +1,211 @@
+"""One side of a comparison held against another: which figures changed, how surely, what follows.
+
+What was not replayed is not judged: a side that is not whole cannot pass, and what is missing of it
+is said. Instructions are never held against milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from harness.run_sides import Side
+from harness.side_figures import (
+    ALL,
+    Scored,
+    foreign_cores,
+    paired,
+    replayed,
+    scored,
+    stage_runs,
+)
+from harness.verdicts.change import Change
+from harness.verdicts.latency import STAGES
+from harness.verdicts.noninferiority import error_changes
+from harness.verdicts.outcome import Outcome
+from harness.verdicts.run_latency import (
+    EXACT,
+    SESSIONS_TELL,
+    Runs,
+    session_sd_percent,
+    slowdown,
+)
+from rppg_core.records import INSTRUCTIONS
+
+RECORDINGS, EQUAL = "recordings", "equal"
+SAME_REFERENCE_BPM = 1e-6
+ADVISED = 10
+"""So many times as much data is advised at most; beyond, the estimate is worth nothing."""
+LOAD_APART_CORES = 0.25
+"""A board that was busier with something else by this is no judge of times."""
+NAMED = 3
+"""Recordings that a remark names at most."""
+
+
+@dataclass(frozen=True)
+class Margins:
+    """How much worse is still as good; ``session_sd`` (%) is how far whole runs lie apart.
+
+    The latter holds for boards with a clock, until several runs of a side tell it themselves.
+    """
+
+    bpm: float = 0.5
+    group_bpm: float = 1.0
+    percent: float = 5.0
+    count_percent: float = 0.5
+    session_sd: float = 1.0
+
+
+@dataclass(frozen=True)
+class Line:
+    """One figure of two sides; ``change`` is None where the two cannot be compared.
+
+    ``unit`` is that of the change, ``of`` that of the figures ``was`` and ``now``: mean absolute
+    errors, or geometric means of what a frame took. ``outcome`` is None for a remark that nothing
+    follows from.
+    """
+
+    old: Side
+    new: Side
+    what: str
+    unit: str = ""
+    change: Change | None = None
+    remark: str = ""
+    outcome: Outcome | None = None
+    was: float | None = None
+    now: float | None = None
+    of: str = ""
+
+
+def compare_sides(old: Side, new: Side, margins: Margins) -> list[Line]:
+    """Hold one case against another: errors overall and by group, then times by stage."""
+    if old.case.dataset != new.case.dataset:
+        return [Line(old, new, "everything", remark="not comparable: other datasets")]
+    lines = _coverage(old, new)
+    before, after = scored(old), scored(new)
+    if moved := _other_references(before, after):
+        remark = f"not comparable: other reference heart rates ({_named(moved)})"
+        lines.append(Line(old, new, "error", remark=remark))
+    else:
+        lines += _errors(old, new, margins)
+    if old.unit != new.unit:
+        remark = "not comparable: instructions are no milliseconds"
+        lines.append(Line(old, new, "time", remark=remark))
+    else:
+        lines += _times(old, new, margins)
+    return lines
+
+
+def _coverage(old: Side, new: Side) -> list[Line]:
+    """What of the sides is missing, and what gave a heart rate on one of them only."""
+
+    def line(outcome: Outcome | None, remark: str) -> Line:
+        return Line(old, new, RECORDINGS, remark=remark, outcome=outcome)
+
+    lines = [
+        line(Outcome.INCONCLUSIVE, f"{who} is partial ({side.partial}): nothing of it can pass")
+        for who, side in (("the old one", old), ("the new one", new))
+        if side.partial
+    ]
+    before, after = scored(old), scored(new)
+    always = {name for name, found in before.items() if len(found[2]) == len(old.runs)}
+    if lost := sorted(always & replayed(new, failed=True)):
+        lines.append(line(Outcome.FAIL, f"no heart rate any more: {_named(lost)}"))
+    if missing := sorted(set(before) - replayed(new)):
+        lines.append(line(Outcome.INCONCLUSIVE, f"not replayed: {_named(missing)}"))
+    if won := sorted((set(after) - set(before)) & replayed(old, failed=True)):
+        lines.append(line(None, f"a heart rate now, none before: {_named(won)}"))
+    return lines
+
+
+def _errors(old: Side, new: Side, margins: Margins) -> list[Line]:
+    pairs, lines = paired(old, new), []
+    changes = error_changes(pairs, margins.bpm, margins.group_bpm)
+    for group, change in changes.items():
+        own = [one for one in pairs if group is None or one.group is group]
+        what = f"error, {group.value if group else 'all'}"
+        was = float(np.mean([one.baseline_error_bpm for one in own])) if own else None
+        now = float(np.mean([one.error_bpm for one in own])) if own else None
+        lines.append(_judged(Line(old, new, what, "bpm", change, was=was, now=now, of="bpm")))
+    return lines
+
+
+def _times(old: Side, new: Side, margins: Margins) -> list[Line]:
+    counted = new.unit == INSTRUCTIONS
+    spoilt = "" if counted else _other_load(old, new)
+    margin, of = (margins.count_percent, "M instr") if counted else (margins.percent, "ms")
+    before, after = stage_runs(old), stage_runs(new)
+    lines = []
+    if spoilt:
+        lines.append(Line(old, new, "time", remark=spoilt, outcome=Outcome.INVALID))
+    for stage in (ALL, *STAGES):
+        both = [name for name in before[stage] if name in after[stage]]
+        if not (before[stage] or after[stage]):
+            continue
+        was, now = ({name: one[stage][name] for name in both} for one in (before, after))
+        known = (0.0, EXACT) if counted else _between_sessions((was, now), margins.session_sd)
+        change = slowdown(was, now, margin, *known)
+        old_mean, new_mean = (_mean(one) for one in (was, now))
+        line = Line(old, new, stage, "%", change, was=old_mean, now=new_mean, of=of)
+        judged = _judged(line)
+        decided = judged.outcome is not Outcome.INCONCLUSIVE
+        lines.append(replace(judged, outcome=Outcome.INVALID) if spoilt and decided else judged)
+    return lines
+
+
+def _other_load(old: Side, new: Side) -> str:
+    """What other programs did beside one side only, in words; nothing where there was none."""
+    before, now = foreign_cores(old), foreign_cores(new)
+    if before is None or now is None or abs(now - before) < LOAD_APART_CORES:
+        return ""
+    return f"other programs kept {before:.1f} cores busy then and {now:.1f} now"
+
+
+def _between_sessions(sides: Sequence[Runs], known_percent: float) -> tuple[float, float]:
+    """How far whole runs lie apart, in percent, and how surely; 0 where the runs will tell."""
+    counts = [min(map(len, side.values()), default=1) for side in sides]
+    freedom = sum(counts) - len(counts)
+    if freedom >= SESSIONS_TELL:
+        return 0.0, EXACT
+    seen = max((session_sd_percent(side) for side in sides if side), default=0.0)
+    return (seen, freedom) if freedom and seen > known_percent else (known_percent, EXACT)
+
+
+def _judged(line: Line) -> Line:
+    """The line with what follows from its change; nothing of a side that is not whole passes."""
+    change = line.change
+    if change is None:
+        return line
+    outcome, remark = change.outcome, ""
+    if outcome is Outcome.PASS and (line.old.partial or line.new.partial):
+        outcome = Outcome.INCONCLUSIVE  # a line of its own says why
+    elif change.interval and change.interval.low == change.interval.high == 0:
+        remark = EQUAL
+    elif change.difference is None:
+        remark = "nothing to compare"
+    elif outcome is Outcome.INCONCLUSIVE:
+        noun, needed = "subjects" if line.unit == "bpm" else "replays", change.needed
+        near = needed is not None and needed <= ADVISED * change.subjects
+        remark = f"~{needed} {noun}" if near else ""
+    return replace(line, outcome=outcome, remark=remark)
+
+
+def _other_references(before: Scored, after: Scored) -> list[str]:
+    return [
+        name
+        for name, (_, reference, _) in after.items()
+        if name in before and abs(before[name][1] - reference) > SAME_REFERENCE_BPM
+    ]
+
+
+def _mean(runs: Runs) -> float | None:
+    """The geometric mean over recordings, which a change in percent is of."""
+    logs = [np.log(found).mean() for found in runs.values()]
+    return float(np.exp(np.mean(logs))) if logs else None
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
