@@ -12,7 +12,7 @@ bench: $(VENV)/ready
 
 test: $(VENV)/ready
 	@scripts/system-packages sshd
-	$(BIN)/pytest tests/
+	$(BIN)/pytest tests/ -n 2 --dist loadfile --durations 25
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

@@ -22,6 +22,12 @@ def skip_or_fail(reason):
     pytest.skip(reason)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_worker():
+    """A pytest started by a test is nobody's worker, even where this one is."""
+    os.environ.pop("PYTEST_XDIST_WORKER", None)
+
+
 @pytest.fixture(scope="session")
 def need():
     """`need(reason)` skips the test with that reason, or fails it where nothing may be skipped."""
