@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.baselines import file_of, load_baseline, measured, write_baseline
 from harness.replays import CaseRun
+from harness.selftest_files import load_selftest
 from harness.verdicts.against_baseline import (
     Asked,
     Comparison,
@@ -20,6 +21,7 @@ from harness.verdicts.baseline_diff import difference
 from harness.verdicts.gates import COMPARABLE
 from harness.verdicts.outcome import GateResult, Outcome
 from harness.verdicts.provenance import Compared
+from harness.verdicts.selftest_findings import SelfTest
 from harness.verdicts.thresholds import ChangeRule
 from rppg_core.errors import UserError
 
@@ -54,7 +56,7 @@ def store(folder: Path, run: CaseRun, rule: ChangeRule, timed: bool, partial: bo
     elif not timed:
         notes.append("times not stored: no test asked for them")
     if old and old.time and time:
-        time = _joined(rule, old.time, time)
+        time = _joined(rule, old.time, time, load_selftest(folder, case.board))
     new = Baseline(
         board=case.board,
         dataset=case.dataset,
@@ -95,7 +97,8 @@ def compare_run(
     else:
         asked = Asked(selected, frozenset({*run.failures, *run.invalid}))
         if approved and approved.time and time:
-            return compare_times(rule, approved.time, time, asked)
+            tested = load_selftest(folder, run.case.board)
+            return compare_times(rule, approved.time, time, asked, tested)
         lacking = approved is None or approved.time is None
     if not lacking:
         return None
@@ -104,7 +107,7 @@ def compare_run(
     return Comparison(gates, lacking=compared)
 
 
-def _joined(rule: ChangeRule, old: TimePart, new: TimePart) -> TimePart:
+def _joined(rule: ChangeRule, old: TimePart, new: TimePart, tested: SelfTest | None) -> TimePart:
     """Return the new times, beside those of earlier sessions where nothing has changed since.
 
     Nothing has where everything they hold for is the same, the model among it, and no stage is
@@ -112,7 +115,7 @@ def _joined(rule: ChangeRule, old: TimePart, new: TimePart) -> TimePart:
     """
     if has_session(old, new):
         return old  # the same records once more, by --resume
-    compared = compare_times(rule, old, new, Asked())
+    compared = compare_times(rule, old, new, Asked(), tested)
     steady = not compared.noted and old.recordings.keys() == new.recordings.keys()
     for gate in compared.gates:
         faster = (

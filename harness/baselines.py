@@ -14,9 +14,9 @@ from pydantic import ValidationError
 
 from harness.boards.inventory import LABEL, find_boards
 from harness.boards.specs import BoardSpec
-from harness.boards.yaml_lines import Lines, parse_yaml
 from harness.datasets.base import natural_key
 from harness.datasets.registry import SPLIT_MARK
+from harness.model_files import read_model, write_text
 from harness.replays import CaseRun
 from harness.verdicts.baseline import (
     Baseline,
@@ -94,7 +94,7 @@ def measured(run: CaseRun, timed: bool) -> tuple[ErrorPart | None, TimePart | No
     taken = {one.recording: one for one in run.times}
     if not scored:
         return None, None
-    where = _provenance(run)
+    where = provenance_of(run)
     videos = {name: replays[name].campaign.get("video") for name in ordered}
     try:
         rates = {
@@ -142,10 +142,7 @@ def write_baseline(folder: Path, baseline: Baseline) -> Path:
         default_flow_style=False,
         width=LINE_WIDTH,
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(HEADER + text, encoding="utf-8")
-    part.replace(path)
+    write_text(path, HEADER + text)
     return path
 
 
@@ -184,30 +181,15 @@ def _files(folder: Path) -> Iterator[tuple[Path, Case]]:
 
 
 def _read(path: Path, case: Case) -> Baseline:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as bad:
-        raise UserError(f"{path}: cannot be read ({bad}); {AGAIN}") from None
-    content, lines = parse_yaml(text, str(path))
-    try:
-        found = Baseline.model_validate(content)
-    except ValidationError as bad:
-        raise UserError(f"{path}: {_mistake(bad, lines)}; {AGAIN}") from None
+    found = read_model(path, Baseline, AGAIN)
     said = Case(found.board, found.dataset, found.variant)
     if said != case:
         raise UserError(f"{path}: says it is of {said}; a renamed file needs the same names inside")
     return found
 
 
-def _mistake(bad: ValidationError, lines: Lines) -> str:
-    first = bad.errors(include_url=False)[0]
-    place = ".".join(str(one) for one in first["loc"])
-    said = first["msg"].removeprefix("Value error, ")
-    return f"line {lines(*first['loc'])}, {place}: {said}"
-
-
-def _provenance(run: CaseRun) -> Provenance:
-    """What the records of a case say of where their figures come from."""
+def provenance_of(run: CaseRun) -> Provenance:
+    """What the records of a case say of where their figures come from. Raises UserError."""
     first = next(one for one in run.replays if one.record.ok).record.raw
     try:
         return Provenance(

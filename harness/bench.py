@@ -37,6 +37,7 @@ from harness.reports.terminal import summary
 from harness.reports.variants import FLOAT
 from harness.run_file import RUN_FILE
 from harness.run_log import Noted, RunLog
+from harness.selftest_files import refuse_tight_margins
 from harness.verdicts.accuracy import score
 from harness.verdicts.against_baseline import Comparison
 from harness.verdicts.gates import (
@@ -138,6 +139,8 @@ class Bench:
             load_datasets(self.options.datasets_file),
             self.cases(),
         )
+        if not self.options.update_baseline:
+            refuse_tight_margins(self.options.baselines, self.thresholds(), self.cases())
         models.choose_detector(self.options.detector)
         for case in self.cases():
             model = self._model(models.choose_model(self.options.model)[0], case)[1]

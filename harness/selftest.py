@@ -7,7 +7,7 @@ lie in a folder of the session, so a self-test that was cut off goes on with --r
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,17 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from harness.baselines import provenance_of
 from harness.bench import Bench
 from harness.replay_options import add_replay_options, bench_options
 from harness.replays import CaseRun
 from harness.reports.layout import NOTHING, plain_table
 from harness.reports.progress import CampaignProgress
 from harness.run_sides import Side
+from harness.selftest_files import save_selftest
 from harness.side_figures import ALL, stage_runs
 from harness.verdicts.noninferiority import PairedError
+from harness.verdicts.run_latency import Runs
 from harness.verdicts.selftest import (
     FEWEST_SESSIONS,
     GateTest,
@@ -31,12 +34,12 @@ from harness.verdicts.selftest import (
     try_errors,
     try_times,
 )
+from harness.verdicts.selftest_findings import Finding, SelfTest, too_tight
 from harness.verdicts.thresholds import Case, change_rule
 from rppg_core.errors import UserError
 from rppg_core.records import INSTRUCTIONS
 
-ASKS_TOO_MUCH = 2.0
-"""A margin is too small where an effect must be so many times as large to be caught."""
+MOST_FALSE_ALARMS = 0.01
 
 
 def add_commands(commands: Any) -> None:
@@ -50,6 +53,10 @@ def add_commands(commands: Any) -> None:
     add.add_argument("--resume", type=Path, metavar="FOLDER", help="go on with a self-test")
     add.add_argument(
         "--thresholds", type=Path, default=Path("benchmarks/thresholds.yaml"), metavar="FILE"
+    )
+    add.add_argument("--save", action="store_true", help="keep it for the gates, beside baselines")
+    add.add_argument(
+        "--baselines", type=Path, default=Path("benchmarks/baselines"), metavar="FOLDER"
     )
     add.set_defaults(command=selftest)
 
@@ -80,25 +87,51 @@ def selftest(options: argparse.Namespace) -> int:
     tests = (*try_errors(rule, _pairs(runs), options.repeats), *times)
     console = Console(highlight=False)
     console.print(table(tests, case, options))
-    apart = "" if counted else f"; whole sessions lie {session_sd(stages):.2f} % apart (sd)"
-    console.print(f"{options.sessions} sessions of {len(next(iter(stages.values())))} recordings"
-                  f"{apart}; records in {folder}")  # fmt: skip
-    wrong = [line for one in tests if (line := complaint(one))]
-    for line in wrong:
+    found = findings(runs[0], stages, tests, options)
+    apart = "" if counted else f"; whole sessions lie {found.session_sd_percent:.2f} % apart (sd)"
+    console.print(f"{options.sessions} sessions of {found.recordings} recordings{apart}; "
+                  f"records in {folder}")  # fmt: skip
+    if options.save:
+        console.print(f"-> {save_selftest(options.baselines, found)}", soft_wrap=True)
+    wrong = [
+        f"{one.gate}: cries wolf in {one.false_alarm_rate:.1%} of equal sessions"
+        for one in tests
+        if one.false_alarm_rate > MOST_FALSE_ALARMS
+    ]
+    tight = too_tight(found, rule)
+    for line in (*wrong, *filter(None, [tight])):
         console.print(line, soft_wrap=True)
-    return int(bool(wrong))
+    return int(bool(wrong or tight))
 
 
-def complaint(one: GateTest) -> str:
-    """Say what is wrong with a gate on this board, in one line; empty where nothing is."""
-    if one.false_alarm_rate > 0.01:
-        return f"{one.gate}: cries wolf in {one.false_alarm_rate:.1%} of equal sessions"
-    if one.least is not None and one.least > ASKS_TOO_MUCH * one.margin:
-        return (
-            f"{one.gate}: {one.margin:g} {one.unit} is less than can be told here; set the margin "
-            f"to {one.least / ASKS_TOO_MUCH:.2g} {one.unit} or more, or quiet the board"
-        )
-    return ""
+def findings(
+    run: CaseRun, stages: Mapping[str, Runs], tests: Sequence[GateTest], options: argparse.Namespace
+) -> SelfTest:
+    """What is kept of a self-test. Raises UserError for records without origin."""
+    where = provenance_of(run)
+    return SelfTest(
+        board=run.case.board,
+        processor=where.processor,
+        delegate=where.delegate,
+        threads=where.threads,
+        dataset=run.case.dataset,
+        variant=run.case.variant,
+        recordings=len(next(iter(stages.values()))),
+        sessions=options.sessions,
+        baseline=options.baseline,
+        session_sd_percent=0.0 if run.unit == INSTRUCTIONS else _digits(session_sd(stages)),
+        gates={
+            one.gate: Finding(
+                unit=one.unit,
+                margin=one.margin,
+                comparisons=one.comparisons,
+                false_alarms=one.false_alarms,
+                undecided=one.undecided,
+                detectable=None if one.detectable is None else _digits(one.detectable),
+            )
+            for one in tests
+        },
+    )
 
 
 def table(tests: Sequence[GateTest], case: Case, options: argparse.Namespace) -> Table:
@@ -108,20 +141,26 @@ def table(tests: Sequence[GateTest], case: Case, options: argparse.Namespace) ->
         f"{options.baseline} (errors with 1)"
     )
     shown.add_column("gate", overflow="fold")
-    for heading in ("margin", "false alarms", "at most", "undecided", "least effect caught"):
+    for heading in ("margin", "false alarms", "at most", "undecided", "detectable", "caught"):
         shown.add_column(heading, justify="right")
     for one in tests:
         most = most_alarms(one.false_alarms, one.comparisons)
-        least = NOTHING if one.least is None else f"{one.least:.3g} {one.unit}"
         shown.add_row(
             one.gate,
             f"{one.margin:g} {one.unit}",
             f"{one.false_alarm_rate:.2%}",
             f"{most:.2%}",
             f"{one.undecided / one.comparisons:.1%}",
-            least,
+            *(
+                NOTHING if least is None else f"{least:.3g} {one.unit}"
+                for least in (one.detectable, one.least)
+            ),
         )
     return shown
+
+
+def _digits(value: float) -> float:
+    return float(f"{value:.3g}")
 
 
 def _session(options: argparse.Namespace, case: Case, folder: Path) -> CaseRun:

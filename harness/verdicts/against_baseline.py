@@ -11,6 +11,8 @@ from harness.verdicts.gates import COMPARABLE
 from harness.verdicts.noninferiority import PairedError
 from harness.verdicts.outcome import GateResult, Outcome
 from harness.verdicts.provenance import Changed, Compared, changed
+from harness.verdicts.run_latency import EXACT
+from harness.verdicts.selftest_findings import SelfTest
 from harness.verdicts.thresholds import ChangeRule
 
 COMPLETE = "complete"
@@ -104,8 +106,17 @@ def compare_errors(
     return Comparison(tuple(gates), pairs, differences)
 
 
-def compare_times(rule: ChangeRule, approved: TimePart, now: TimePart, asked: Asked) -> Comparison:
-    """Hold each stage's time, and all together, against approved runs of the same recordings."""
+def compare_times(
+    rule: ChangeRule,
+    approved: TimePart,
+    now: TimePart,
+    asked: Asked,
+    tested: SelfTest | None = None,
+) -> Comparison:
+    """Hold each stage's time, and all together, against approved runs of the same recordings.
+
+    ``tested`` is the self-test of the board, where there is one: how far sessions lie apart.
+    """
     old, new = approved.recordings, now.recordings
     both = [name for name in old if name in new]
     differences = changed(approved.measured_with, now.measured_with)
@@ -127,7 +138,7 @@ def compare_times(rule: ChangeRule, approved: TimePart, now: TimePart, asked: As
             rule,
             {stage: approved.runs(stage, both) for stage in stages},
             {stage: now.runs(stage, both) for stage in stages},
-            0.0 if counted else session_sd(rule, approved),
+            *session_sd(rule, approved, tested),
             counted=counted,
         )
     moved = tuple(
@@ -136,11 +147,21 @@ def compare_times(rule: ChangeRule, approved: TimePart, now: TimePart, asked: As
     return Comparison(tuple(gates), (), differences, approved.sessions, moved)
 
 
-def session_sd(rule: ChangeRule, approved: TimePart) -> float:
-    """Return how far sessions lie apart, in percent: as the baseline's do, or as the rule says."""
+def session_sd(
+    rule: ChangeRule, approved: TimePart, tested: SelfTest | None = None
+) -> tuple[float, float]:
+    """Return how far sessions lie apart, in percent, and the degrees of freedom of that.
+
+    As a self-test of the same processor found, else as the sessions of the baseline do, else as the
+    rule says. Counts do not lie apart.
+    """
+    if approved.unit == "minstr":
+        return 0.0, EXACT
+    if tested is not None and tested.holds_for(approved.measured_with):
+        return tested.session_sd_percent, tested.sessions - 1
     if approved.sessions < SESSIONS_THAT_TELL:
-        return rule.session_sd_percent
-    return approved.session_sd_percent()
+        return rule.session_sd_percent, EXACT
+    return approved.session_sd_percent(), EXACT
 
 
 def no_baseline(compared: Compared, where: str) -> GateResult:

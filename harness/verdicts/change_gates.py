@@ -40,8 +40,8 @@ def gate_slowdown(
     baseline: Mapping[str, Runs],
     now: Mapping[str, Runs],
     session_sd_percent: float = 0.0,
-    *,
     session_freedom: float = EXACT,
+    *,
     counted: bool = False,
 ) -> tuple[GateResult, ...]:
     """Hold the growth of the time per frame against a rule: of all stages together, and of each.

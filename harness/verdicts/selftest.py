@@ -2,8 +2,8 @@
 
 Sessions of one unchanged pipeline are drawn apart into some that stand for a baseline and one that
 stands for a change, again and again, and the gates of the benchmarks judge each draw. What they
-fail is a false alarm. The least effect is that which would have failed in 95 % of the draws, had
-it been added: an effect shifts both ends of an interval, so it is read off the intervals.
+fail is a false alarm. Two effects are read off the intervals, whose ends an effect shifts: the
+least that is told from none in 95 % of the draws, whatever the margin, and the least that fails.
 Draws of the same sessions are not independent: the share of false alarms is of this board as it
 was in those sessions.
 """
@@ -27,15 +27,17 @@ from harness.verdicts.thresholds import ChangeRule
 CAUGHT = 0.95
 FEWEST_SESSIONS = 4
 SEED = 20100  # the same records give the same table
-Needed = Callable[[GateResult], float | None]
+Needed = Callable[[GateResult], tuple[float, float] | None]
+"""The effect that would be told from none in one draw, and the one that would fail."""
 
 
 @dataclass(frozen=True)
 class GateTest:
     """What came of one gate over ``comparisons`` of equal sessions.
 
-    ``least`` is the smallest effect caught in 95 % of them, in ``unit``; None where some draws
-    had no interval to tell.
+    In ``unit``, None where some draws had no interval to tell: ``detectable`` is the smallest
+    effect told from none in 95 % of them, and ``least`` the smallest that fails, which has to reach
+    the margin too. A margin below ``detectable`` asks for what cannot be seen on this board.
     """
 
     gate: str
@@ -44,6 +46,7 @@ class GateTest:
     comparisons: int
     false_alarms: int
     undecided: int
+    detectable: float | None
     least: float | None
 
     @property
@@ -143,10 +146,11 @@ def _taken(runs: Runs, sessions: Sequence[int]) -> dict[str, list[float]]:
 
 def _summed(name: str, unit: str, found: Sequence[GateResult], needed: Needed) -> GateTest:
     outcomes = Counter(one.outcome for one in found)
-    effects = [effect for one in found if (effect := needed(one)) is not None]
-    least = None
+    effects = [both for one in found if (both := needed(one)) is not None]
+    detectable = least = None
     if len(effects) == len(found):
-        least = float(np.quantile(effects, CAUGHT, method="higher"))
+        seen, failed = np.quantile(effects, CAUGHT, axis=0, method="higher")
+        detectable, least = float(seen), float(failed)
     margin = next(one.threshold for one in found)
     return GateTest(
         gate=name,
@@ -155,27 +159,31 @@ def _summed(name: str, unit: str, found: Sequence[GateResult], needed: Needed) -
         comparisons=len(found),
         false_alarms=outcomes[Outcome.FAIL],
         undecided=outcomes[Outcome.INCONCLUSIVE],
+        detectable=detectable,
         least=least,
     )
 
 
-def _percent_to_fail(gate: GateResult) -> float | None:
-    """What slow-down would lift the interval above 0, and its end to the margin."""
+def _percent_to_fail(gate: GateResult) -> tuple[float, float] | None:
+    """What slow-down would lift the interval above 0, and its end to the margin as well."""
     if gate.interval is None or gate.threshold is None:
         return None
     low, high = (math.log1p(one / 100) for one in (gate.interval.low, gate.interval.high))
-    return 100 * math.expm1(max(-low, math.log1p(gate.threshold / 100) - high, 0.0))
+    seen = max(-low, 0.0)
+    failed = max(seen, math.log1p(gate.threshold / 100) - high)
+    return 100 * math.expm1(seen), 100 * math.expm1(failed)
 
 
-def _to_exceed(gate: GateResult) -> float | None:
-    """What must be added to a count for it to exceed the margin."""
+def _to_exceed(gate: GateResult) -> tuple[float, float] | None:
+    """What a count is off by itself, and what must be added to it to exceed the margin."""
     if gate.figure is None or gate.threshold is None:
         return None
-    return max(gate.threshold - gate.figure, 0.0)
+    return abs(gate.figure), max(gate.threshold - gate.figure, 0.0)
 
 
-def _bpm_to_fail(gate: GateResult) -> float | None:
+def _bpm_to_fail(gate: GateResult) -> tuple[float, float] | None:
     """What every recording's error must grow by."""
     if gate.interval is None or gate.threshold is None:
         return None
-    return max(-gate.interval.low, gate.threshold - gate.interval.high, 0.0)
+    seen = max(-gate.interval.low, 0.0)
+    return seen, max(seen, gate.threshold - gate.interval.high)

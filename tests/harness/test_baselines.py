@@ -12,6 +12,8 @@ import yaml
 from harness.baselines import check_baselines, load_baseline, write_baseline
 from harness.boards.inventory import load_boards
 from harness.datasets.fingerprint import fingerprint
+from harness.selftest_files import save_selftest
+from harness.verdicts.selftest_findings import Finding, SelfTest
 from harness.verdicts.thresholds import Case
 from rppg_core.errors import UserError
 from rppg_core.model_card import attach_card, read_card
@@ -223,6 +225,33 @@ def test_an_unusable_baseline_is_one_line_before_anything_runs(bench, project):
     done = bench()
     assert done.ret == USAGE
     done.stderr.fnmatch_lines(["ERROR: *there is no board 'coral9' any more*"])
+
+
+def test_a_margin_below_what_the_board_can_tell_is_refused_before_anything_runs(bench, project):
+    where = load_baseline(project.path / "base", CASE).time.measured_with
+    seen = Finding(unit="%", margin=5, comparisons=9, false_alarms=0, undecided=0, detectable=900.0)
+    found = SelfTest(
+        board="local",
+        processor=where.processor,
+        delegate=where.delegate,
+        threads=where.threads,
+        dataset="nine",
+        variant="float32",
+        recordings=9,
+        sessions=12,
+        baseline=3,
+        session_sd_percent=60.0,
+        gates={"slowdown_percent": seen},
+    )
+    save_selftest(project.path / "base", found)
+    done = bench()
+    assert done.ret == USAGE
+    done.stderr.fnmatch_lines(
+        ["*max_slowdown_percent * is less than can be told there (900 % by *"]
+    )
+    other = found.model_copy(update={"processor": "another"})
+    save_selftest(project.path / "base", other)
+    assert bench("--resume=run").ret == OK, "what another board can tell is no matter here"
 
 
 def test_names_are_looked_for_where_boards_and_datasets_are(tmp_path):

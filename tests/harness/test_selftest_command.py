@@ -3,6 +3,8 @@
 import pytest
 
 from harness.cli import main
+from harness.selftest_files import load_selftest
+from rppg_core.errors import UserError
 
 
 @pytest.mark.board
@@ -10,11 +12,14 @@ def test_a_board_is_held_against_itself_and_a_cut_off_test_goes_on(project, caps
     monkeypatch.chdir(project.path)
     asked = ["selftest", "local", "--dataset=tiny", "--detector=haar", "--model=tscan-synthetic"]
     few = ["--sessions=4", "--baseline=2", "--repeats=50", "--thresholds=lenient.yaml"]
-    assert main([*asked, *few, "--out=out"]) in (0, 1)
+    assert main([*asked, *few, "--out=out", "--save", "--baselines=base"]) in (0, 1)
     first = capsys.readouterr()
     for shown in ("mae_increase_bpm", "slowdown_percent.predict", "0.00%", "4 sessions of 2"):
         assert shown in first.out, first.out
     assert first.err.count("float32: 2 to do") == 4
+    kept = load_selftest(project.path / "base", "local")
+    assert (kept.sessions, kept.recordings, kept.delegate) == (4, 2, "none")
+    assert kept.session_sd_percent >= 0 and kept.gates["slowdown_percent"].detectable > 0
     (folder,) = project.path.glob("out/selftest-*")
     for record in (folder / "3").rglob("*.json"):
         record.unlink()
@@ -29,3 +34,12 @@ def test_what_cannot_be_is_refused_before_anything_runs(project, capsys, monkeyp
     assert "--sessions 3: at least 4" in capsys.readouterr().err
     assert main(["selftest", "nowhere", "--thresholds=lenient.yaml"]) == 2
     assert "nowhere" in capsys.readouterr().err
+
+
+def test_a_file_of_another_board_or_with_a_slip_is_refused(tmp_path):
+    path = tmp_path / "coral01" / "selftest.yaml"
+    path.parent.mkdir()
+    path.write_text("board: coral01\nsessions: many\n")
+    with pytest.raises(UserError, match=r"selftest.yaml: line \d, .*; make it again"):
+        load_selftest(tmp_path, "coral01")
+    assert load_selftest(tmp_path, "coral02") is None

@@ -36,6 +36,7 @@ def test_a_quiet_board_is_told_to_the_margin_and_a_restless_one_is_not():
     assert quiet.false_alarms == 0 and quiet.undecided == 0
     assert 4 < quiet.least < 6, "hardly more than the margin of 5 % has to be there"
     assert restless.least > 10 and restless.undecided > 150
+    assert quiet.detectable < 2.5 and restless.detectable > 10, "whatever the margin"
     assert restless.false_alarm_rate <= 0.01
 
 
@@ -66,6 +67,7 @@ def test_counts_are_told_to_their_margin():
     found = of_all_counts(try_times(RULE, taken, 3, 200, counted=True))
     assert found.false_alarms == 0
     assert RULE.max_added_instructions_percent - 0.1 < found.least < 0.6
+    assert found.detectable < 0.05
 
 
 def of_all_counts(tests):
@@ -77,6 +79,7 @@ def test_sessions_of_the_same_heart_rates_never_alarm_and_tell_the_margin():
     for one in try_errors(RULE, [row] * SESSIONS, 50):
         assert (one.false_alarms, one.undecided) == (0, 0)
         assert one.least == pytest.approx(one.margin)
+        assert one.detectable == 0
 
 
 def test_heart_rates_that_wander_are_seen():
