@@ -5,6 +5,7 @@ priors, band-pass, take the spectral peak. What differs: samples are placed by t
 the peak is refined below one bin, and no dense matrix is built.
 """
 
+from array import array
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import List, NamedTuple, Tuple
@@ -169,25 +170,28 @@ def detrend(signal: np.ndarray, smoothing: float = DETREND_LAMBDA) -> np.ndarray
     if len(signal) < 4:
         raise PulseError(f"{len(signal)} samples are too few to detrend; 4 are the least")
     diagonal, first, second = _detrend_factor(len(signal), float(smoothing))
-    forward: List[float] = []
+    forward = array("d")
     back_1 = back_2 = 0.0
-    for value, below_1, below_2 in zip(signal.tolist(), first, second):
+    for value, below_1, below_2 in zip(array("d", signal.tobytes()), first, second):
         back_1, back_2 = value - below_1 * back_1 - below_2 * back_2, back_1
         forward.append(back_1)
     trend = np.empty(len(signal))
-    ahead_1 = ahead_2 = 0.0
-    next_1, next_2 = [*first[1:], 0.0], [*second[2:], 0.0, 0.0]
+    ahead_1 = ahead_2 = next_1 = next_2 = 0.0
+    after_2 = 0.0  # the second lower diagonal, one row further on
     for i in range(len(signal) - 1, -1, -1):
         ahead_1, ahead_2 = (
-            forward[i] / diagonal[i] - next_1[i] * ahead_1 - next_2[i] * ahead_2,
+            forward[i] / diagonal[i] - next_1 * ahead_1 - next_2 * ahead_2,
             ahead_1,
         )
         trend[i] = ahead_1
+        next_1, next_2, after_2 = first[i], after_2, second[i]
     return signal - trend
 
 
 @lru_cache(maxsize=16)
-def _detrend_factor(size: int, smoothing: float) -> Tuple[List[float], List[float], List[float]]:
+def _detrend_factor(
+    size: int, smoothing: float
+) -> Tuple["array[float]", "array[float]", "array[float]"]:
     """L D L' of I + smoothing^2 D'D: D's diagonal and L's two lower diagonals."""
     weight = smoothing * smoothing
     main = np.full(size, 6.0)
@@ -196,9 +200,7 @@ def _detrend_factor(size: int, smoothing: float) -> Tuple[List[float], List[floa
     off[[0, -1]] = -2.0
     main = 1.0 + weight * main
     off = weight * off
-    diagonal: List[float] = []
-    first: List[float] = []
-    second: List[float] = []
+    diagonal, first, second = array("d"), array("d"), array("d")
     for i in range(size):
         below_2 = weight / diagonal[i - 2] if i > 1 else 0.0
         below_1 = 0.0

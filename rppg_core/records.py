@@ -48,7 +48,7 @@ class Record:
 
 
 def result_to_dict(result: Result) -> Dict[str, Any]:
-    """A pipeline's result as JSON can hold it."""
+    """A pipeline's result as `write_json` takes it: rows of a value a frame stay arrays."""
     return {
         "bpm": result.bpm,
         "snr_db": result.snr_db,
@@ -68,11 +68,11 @@ def result_to_dict(result: Result) -> Dict[str, Any]:
         "pulse": {
             "fps": result.wave.fps,
             "start_s": result.wave.start_s,
-            "samples": result.wave.samples.tolist(),
+            "samples": result.wave.samples,
         },
-        "time_s": result.time_s.tolist(),
-        "derivative": result.derivative.tolist(),
-        "timings_ns": {stage: row.tolist() for stage, row in result.timings_ns.items()},
+        "time_s": result.time_s,
+        "derivative": result.derivative,
+        "timings_ns": dict(result.timings_ns),
     }
 
 
@@ -93,12 +93,15 @@ def host_facts() -> Dict[str, Any]:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write JSON so that after a crash the file is either whole or not there."""
+    """Write JSON so that after a crash the file is either whole or not there.
+
+    Arrays become lists one at a time: a long recording has no room for all of them at once.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=str(path.parent), prefix=".part-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(content, stream, allow_nan=False)
+            json.dump(content, stream, allow_nan=False, default=_as_list)
             stream.flush()
             os.fsync(stream.fileno())
         Path(temporary).replace(path)
@@ -166,6 +169,12 @@ def parse_record(content: Mapping[str, Any]) -> Record:
         )
     except (KeyError, TypeError, ValueError) as bad:
         raise UserError(f"a record without a usable {bad}; replay it again") from None
+
+
+def _as_list(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is nothing that JSON has")
 
 
 def _number(result: Mapping[str, Any], name: str) -> float:

@@ -5,6 +5,8 @@ The 36x36 crop that the model sees anyway is looked at, so that a frame costs a 
 sample some tens of microseconds.
 """
 
+from array import array
+from math import isnan
 from typing import Dict, List, Optional
 
 import cv2
@@ -30,9 +32,9 @@ class Surroundings:
         self._last: Optional[np.ndarray] = None
         self._last_s = -float("inf")
         self._last_square: Square = (0, 0, 1)
-        self._time_s: List[float] = []
-        self._luminance: List[float] = []
-        self._speed: List[Optional[float]] = []
+        self._time_s = array("d")
+        self._luminance = array("d")
+        self._speed = array("d")  # nan for none
 
     def push(self, time_s: float, small: np.ndarray, square: Square) -> None:
         """Look at `small` (36, 36, 3) in [0, 1], the `square` of the frame shown at `time_s`."""
@@ -45,7 +47,8 @@ class Surroundings:
         face = (luma - np.float32(mean)) * self._fade if deviation >= LEAST_STRUCTURE else None
         self._time_s.append(time_s)
         self._luminance.append(mean)
-        self._speed.append(self._speed_of(face, square, time_s))
+        speed = self._speed_of(face, square, time_s)
+        self._speed.append(float("nan") if speed is None else speed)
         self._last, self._last_s, self._last_square = face, time_s, square
 
     def reset(self) -> None:
@@ -63,7 +66,7 @@ class Surroundings:
         return {
             "time_s": [round(value, 3) for value in self._time_s],
             "luminance": [round(value, 4) for value in self._luminance],
-            "speed": [None if value is None else round(value, 4) for value in self._speed],
+            "speed": [None if isnan(value) else round(value, 4) for value in self._speed],
         }
 
     def _speed_of(

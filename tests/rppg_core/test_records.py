@@ -42,7 +42,7 @@ def result():
 
 
 @pytest.fixture
-def content(result):
+def with_arrays(result):
     return {
         "schema": RECORD_SCHEMA,
         "recording": "subject1",
@@ -52,9 +52,14 @@ def content(result):
     }
 
 
-def test_a_record_comes_back_as_it_was_to_the_bit(tmp_path, result, content):
+@pytest.fixture
+def content(with_arrays):
+    return json.loads(json.dumps(with_arrays, default=lambda row: row.tolist()))
+
+
+def test_a_record_comes_back_as_it_was_to_the_bit(tmp_path, result, with_arrays, content):
     path = tmp_path / "deep" / "er" / "x.json"
-    write_json(path, content)
+    write_json(path, with_arrays)
     record = read_record(path)
     assert record.ok
     assert record.error is None
@@ -71,6 +76,12 @@ def test_a_record_comes_back_as_it_was_to_the_bit(tmp_path, result, content):
     assert raw["boxes"] == [{"frame": 0, "box": [1.23, 2, 3, 4]}, {"frame": 80, "box": None}]
     assert raw["windows"][1]["bpm"] is None
     assert record.raw == content
+
+
+def test_what_json_does_not_have_is_written_as_nothing(tmp_path):
+    with pytest.raises(TypeError, match="set is nothing that JSON has"):
+        write_json(tmp_path / "x.json", {"value": {1, 2}})
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_failed_record_says_why():
