@@ -32,7 +32,7 @@ from harness.boards.virtual.board import VirtualBoard
 from harness.plugin import BENCH
 from harness.reports.progress import CampaignProgress
 
-SECONDS = {"pi": 20, "virtual": 4}
+SECONDS = {"pi": 60, "virtual": 4}
 FIRST, SECOND = "subject1", "subject2"
 LIMIT_S = 900.0
 GONE_S = 90.0
@@ -204,7 +204,7 @@ def in_a_process(arguments: list[str]) -> Any:
 def try_fault(name: str, base: Path) -> bool:
     """Make one fault; print what came of it; return whether that is as it has to be."""
     fault = FAULTS[name]
-    undisturbed = base / fault.board
+    undisturbed = base / f"{fault.board}-{SECONDS[fault.board]}s"
     if record(undisturbed, SECOND) is None:
         undisturbed.mkdir(parents=True, exist_ok=True)
         in_a_process(["--run", "", fault.board, str(undisturbed)])
