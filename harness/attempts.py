@@ -106,7 +106,7 @@ class Attempts:
             self.sent_bytes += self._board.deploy().sent_bytes
             self._check_package = False
         try:
-            placed = self._board.put(paths)
+            placed = self._board.place(paths)
         except UserError as bad:  # a video that cannot be read, or is larger than the budget
             raise RecordingFailedError(str(bad)) from bad
         self.sent_bytes += placed.sent_bytes

@@ -33,7 +33,7 @@ from harness.boards.onboard.lease import (
     waiting,
 )
 from harness.boards.onboard.packages import environment, packages
-from harness.boards.onboard.store import Answer, Request, discard, open_root, sync
+from harness.boards.onboard.store import Answer, Request, discard, open_root, stamp_ns, sync
 
 HOST_SILENCE_S = 60.0
 """A host that says nothing for so long is gone; hosts write a byte every few seconds."""
@@ -112,6 +112,10 @@ def hold(request: Request) -> Answer:
     finally:
         lease.leave(me, generation)
     return {}
+
+
+class DamagedError(Exception):
+    """A file of the store is not what it was."""
 
 
 class _TooLongError(Exception):
@@ -268,6 +272,10 @@ def replay(request: Request) -> Answer:
     look_s = float(request.get("look_s") or LOOK_S)
     sampler = Sampler(late_s=look_s + STOOD_STILL_S)
     stamps = _stamps(job)
+    touched = _touched(root, job, stamps)
+    if touched:
+        shutil.rmtree(str(folder))
+        raise DamagedError("a file that it uses is gone or was changed there (" + touched + ")")
     child = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -312,6 +320,17 @@ def _stamps(job: Mapping[str, Any]) -> Dict[str, Tuple[int, int]]:
                 stat = part.stat()
                 found[str(part)] = (stat.st_size, stat.st_mtime_ns)
     return found
+
+
+def _touched(root: Path, job: Mapping[str, Any], stamps: Mapping[str, Tuple[int, int]]) -> str:
+    """Return a file of the store that a job reads and that is no longer as it was put there."""
+    for text in _inputs(job):
+        path = Path(text)
+        if path.parent == root / "store":
+            found = stamps.get(text)
+            if found is None or found[1] != stamp_ns(path.name[:64]):
+                return text
+    return ""
 
 
 def _inputs(job: Mapping[str, Any]) -> Iterator[str]:
@@ -369,6 +388,8 @@ def main() -> None:
         answer = OPERATIONS[request["op"]](request)
     except LeaseError as lost:
         answer = {"error": str(lost), "kind": "lease"}
+    except DamagedError as damaged:
+        answer = {"error": str(damaged), "kind": "damaged"}
     except OSError as error:
         answer = {"error": f"{error.strerror} ({error.filename})"}
     except (ValueError, subprocess.SubprocessError) as error:

@@ -85,6 +85,13 @@ class Board(ABC):
     def put(self, paths: Iterable[Path]) -> PutReport:
         """Make files, or folders of images, readable on the board; send only what it lacks."""
 
+    def place(self, paths: Iterable[Path]) -> PutReport:
+        """Do as ``put``, but do not look again at what was seen to be there on this connection.
+
+        For a replay, which itself refuses what was changed since.
+        """
+        return self.put(paths)
+
     def send_ahead(self, paths: Iterable[Path]) -> None:
         """Begin to send what the next ``put`` will ask for, while a replay runs.
 

@@ -79,14 +79,15 @@ class Store:
         self._digests = digests
         self._package: set[str] = set()
         self._in_use: set[str] = set()
+        self._verified: dict[str, str] = {}
         self.budget_bytes = 0
         """Most that the work folder may take up; 0 for as much as there is."""
 
     def put(self, paths: Iterable[Path], *, ahead: bool = False) -> PutReport:
         """Put files and folders of images; a folder keeps its file names, a file does not.
 
-        What was put before may go to make room. ``ahead`` is for files that are wanted next: those
-        of the last put stay then.
+        What was put before may go to make room, and is not looked at again before ``forget``.
+        ``ahead`` is for files that are wanted next: those of the last put stay then.
         """
         wanted = _Wanted()
         places: dict[Path, tuple[str, str]] = {}
@@ -98,7 +99,15 @@ class Store:
                 places[path] = ("store", sha256 + suffix)
         if not ahead:
             self._in_use = wanted.names
+        there = {path: self._verified.get(name, "") for path, (_, name) in places.items()}
+        if all(there.values()) and not self.budget_bytes:  # with one, use has to be told
+            self._digests.save()
+            return PutReport(there, files=len(wanted.files))
         return self._transfer(wanted, places, "sending files")
+
+    def forget(self) -> None:
+        """Something befell the board: what was there before has to be looked at again."""
+        self._verified.clear()
 
     def put_package(self, package: Path) -> PutReport:
         """Put a Python package; its board path is the folder to import it from."""
@@ -134,10 +143,18 @@ class Store:
                 raise self._failed(
                     f"{damaged} arrived damaged, or changed on the way", doing, retryable=True
                 )
+        board_paths = {
+            path: f"{answer['root']}/{kind}/{name}" for path, (kind, name) in places.items()
+        }
+        if missing:  # then others may have made room
+            stay = self._package | self._in_use
+            self._verified = {name: at for name, at in self._verified.items() if name in stay}
+        # The agent looks at single files before each replay; trees it cannot tell by their names.
+        self._verified.update(
+            (name, board_paths[path]) for path, (kind, name) in places.items() if kind == "store"
+        )
         return PutReport(
-            board_paths={
-                path: f"{answer['root']}/{kind}/{name}" for path, (kind, name) in places.items()
-            },
+            board_paths=board_paths,
             files=len(wanted.files),
             sent_files=len(missing),
             sent_bytes=sent_bytes,

@@ -85,6 +85,7 @@ class RemoteBoard(Board):
         if self._open is not None and self._open.is_open:
             return
         self.hang_up()
+        self._store.forget()
         try:
             link = SshLink(self.name, self._find())
             link.open()
@@ -159,6 +160,11 @@ class RemoteBoard(Board):
 
     def put(self, paths: Iterable[Path]) -> PutReport:
         """Put files and folders of images on the board."""
+        self._store.forget()
+        return self.place(paths)
+
+    def place(self, paths: Iterable[Path]) -> PutReport:
+        """Put what was not seen to be there yet; see ``Board.place``."""
         self.settle()
         self._store.budget_bytes = self.settings.disk_budget_bytes or 0
         return self._store.put(paths)
@@ -194,7 +200,11 @@ class RemoteBoard(Board):
             "look_s": self.look_s,
             **self._under_lease(),
         }
-        return run_replay(self._open_wire, self._link.fetch, request, on_event, self.name)
+        try:
+            return run_replay(self._open_wire, self._link.fetch, request, on_event, self.name)
+        except BaseException:
+            self._store.forget()
+            raise
 
     def close(self) -> None:
         """Give back the lease and close the connection."""

@@ -144,7 +144,7 @@ class AgentCall:
         while True:
             for answer in self._answers:
                 if "error" in answer:
-                    raise self.failed(answer["error"], retryable=False, kind=answer.get("kind"))
+                    raise self._refused(answer)
                 if answer["agent"] == kind:
                     return answer
             if not deadline.left_s:
@@ -157,7 +157,7 @@ class AgentCall:
         came, self._answers = self._answers, []
         for answer in came:
             if "error" in answer:
-                raise self.failed(answer["error"], retryable=False, kind=answer.get("kind"))
+                raise self._refused(answer)
         return came
 
     def failed(
@@ -178,6 +178,10 @@ class AgentCall:
         if not self._closed:
             self._closed = True
             self._wire.close(0.0 if self._gone else STOP_S)
+
+    def _refused(self, answer: dict[str, Any]) -> BoardError:
+        kind = answer.get("kind")
+        return self.failed(answer["error"], retryable=kind == "damaged", kind=kind)
 
     def note(self, text: str) -> None:
         """Add to the diagnostics."""

@@ -111,6 +111,29 @@ def test_damaged_file_in_the_store_is_noticed_and_sent_again(ssh_board, tmp_path
     assert stored.read_bytes() == b"the right content"
 
 
+@pytest.mark.parametrize("gone", [True, False])
+def test_what_is_placed_is_not_looked_at_twice_but_a_replay_refuses_what_was_changed(
+    ssh_board, tmp_path, job, monkeypatch, gone
+):
+    path = tmp_path / "clip.avi"
+    path.write_bytes(b"the right content")
+    first = ssh_board.place([path])
+    stored = Path(first.board_paths[path])
+    with monkeypatch.context() as patch:
+        patch.setattr(ssh_board, "_open_wire", None)  # whoever asks the board anything fails
+        again = ssh_board.place([path])
+    assert again.board_paths == first.board_paths
+    assert (first.sent_files, again.sent_files, again.files) == (1, 0, 1)
+    stored.chmod(0o644)
+    stored.unlink() if gone else stored.write_bytes(b"the wrong content")
+    with pytest.raises(BoardError, match="is gone or was changed there") as refused:
+        ssh_board.replay(job("read", model=str(stored)), lambda event: None, 20.0)
+    assert (refused.value.kind, refused.value.retryable) == ("damaged", True)
+    assert ssh_board.place([path]).sent_files == 1
+    result = ssh_board.replay(job("read", model=str(stored)), lambda event: None, 20.0)
+    assert bytes.fromhex(result.records[0]["text"]) == b"the right content"
+
+
 def test_touched_but_whole_file_is_not_sent_again(ssh_board, tmp_path):
     path = tmp_path / "clip.avi"
     path.write_bytes(b"content")
