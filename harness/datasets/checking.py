@@ -16,6 +16,7 @@ from harness.datasets.conventions import CONVENTIONS, references
 from harness.datasets.defects import UNREPAIRED, Container, Defect, find_defects
 from harness.datasets.repair import RepairedRow, repair_heart_rate
 from harness.datasets.signals import Signals
+from harness.workers import end_with_parent
 from rppg_core.errors import UserError
 
 COPIES_OF_ONE_VALUE = 3  # two clips of a person have the same 0.1 bpm often enough by chance
@@ -57,7 +58,7 @@ def check_dataset(dataset: Dataset) -> list[Checked]:
     # One helper, not a pool: two processes keep two cores busy in half the memory of three.
     # Spawned, not forked: the caller may have threads, and OpenCV does not survive a fork.
     middle = round(MAIN_SHARE * len(recordings))
-    with ProcessPoolExecutor(1, get_context("spawn")) as helper:
+    with ProcessPoolExecutor(1, get_context("spawn"), initializer=end_with_parent) as helper:
         rest = helper.submit(_check_all, dataset, recordings[middle:])
         checked = _check_all(dataset, recordings[:middle])
         return list(_with_copies([*checked, *rest.result()]))

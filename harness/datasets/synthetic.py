@@ -44,6 +44,7 @@ from harness.datasets.rendering import face_box, render_frames
 from harness.datasets.sheet import Sheet
 from harness.datasets.truth import TRUTH_NAME, Truth, write_truth
 from harness.datasets.ubfc2 import LABELS_NAME, GroundTruth, Ubfc2Dataset, write_ground_truth
+from harness.workers import end_with_parent
 from rppg_core.errors import UserError
 
 # The modules that decide what frames a spec gives; whatever changes in them makes new clips.
@@ -204,6 +205,7 @@ def _renderer_version() -> str:
 
 
 def _use_one_thread() -> None:
+    end_with_parent()
     cv2.setNumThreads(1)
 
 

@@ -203,7 +203,7 @@ def test_foreign_load_spoils_times_but_no_gate(run, tmp_path):
     assert done.scored, "accuracy does not mind"
 
 
-PROGRESS = "1/2 "
+PROGRESS = "1/2 subject1"
 
 
 def records(folder):
