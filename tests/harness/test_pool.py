@@ -149,7 +149,8 @@ def unplug(sshd):
 def test_what_a_lost_board_had_begun_is_taken_over(tmp_path, clips, monkeypatch):
     monkeypatch.setattr(recovery, "RECOVER_S", 2.0)
     (tmp_path / "datasets.yaml").write_text(
-        f"tiny: {{kind: synthetic, clips: 4, seconds: 8, size: [320, 240], root: '{clips}'}}\n"
+        "tiny: {kind: synthetic, clips: 4, seconds: 45, size: [320, 240], "
+        f"root: '{tmp_path}/clips'}}\n"
     )
     dataset = open_dataset("tiny", tmp_path / "datasets.yaml")
     dataset.prepare(lambda ready, of, clip: None)
