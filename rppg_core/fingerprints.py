@@ -5,7 +5,8 @@ fault. About once a second the mean and standard deviation of each colour are ke
 as it was decoded, of the crop, and of the model's two inputs.
 """
 
-from typing import Any, Dict, List
+from array import array
+from typing import Any, Dict
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ VERSION = 1
 EVERY_FRAMES = 30  # by number, not time: a wrong clock must not move them
 SPARSE = 8  # of the picture every eighth row and column is looked at
 PARTS = ("picture", "crop", "motion", "appearance")
+VALUES = 6  # three means, three deviations
 
 
 class Fingerprints:
@@ -21,8 +23,8 @@ class Fingerprints:
 
     def __init__(self) -> None:
         self._next = 0
-        self._frames: List[int] = []
-        self._rows: Dict[str, List[np.ndarray]] = {part: [] for part in PARTS}
+        self._frames = array("q")
+        self._values = {part: array("d") for part in PARTS}  # VALUES of each frame
 
     def due(self, frame: int) -> bool:
         """Whether frame number `frame` is to be looked at."""
@@ -33,9 +35,9 @@ class Fingerprints:
         self._next = frame + EVERY_FRAMES
         self._frames.append(frame)
         picture = np.ascontiguousarray(parts["picture"][::SPARSE, ::SPARSE])
-        for part, rows in self._rows.items():
+        for part, values in self._values.items():
             shown = picture if part == "picture" else parts[part]
-            rows.append(np.concatenate(cv2.meanStdDev(shown)).ravel())
+            values.frombytes(np.concatenate(cv2.meanStdDev(shown)).tobytes())
 
     def to_dict(self) -> Dict[str, Any]:
         """As JSON can hold it: for each part and frame three means, then three deviations.
@@ -44,7 +46,7 @@ class Fingerprints:
         model is fed them.
         """
         rows = {
-            part: [[round(float(value), 5) for value in row] for row in found]
-            for part, found in self._rows.items()
+            part: np.asarray(values).reshape(-1, VALUES).round(5).tolist()
+            for part, values in self._values.items()
         }
         return {"version": VERSION, "frame": list(self._frames), **rows}

@@ -170,21 +170,17 @@ def detrend(signal: np.ndarray, smoothing: float = DETREND_LAMBDA) -> np.ndarray
     if len(signal) < 4:
         raise PulseError(f"{len(signal)} samples are too few to detrend; 4 are the least")
     diagonal, first, second = _detrend_factor(len(signal), float(smoothing))
-    forward = array("d")
-    back_1 = back_2 = 0.0
+    forward, back_1, back_2 = array("d"), 0.0, 0.0
     for value, below_1, below_2 in zip(array("d", signal.tobytes()), first, second):
         back_1, back_2 = value - below_1 * back_1 - below_2 * back_2, back_1
         forward.append(back_1)
-    trend = np.empty(len(signal))
-    ahead_1 = ahead_2 = next_1 = next_2 = 0.0
-    after_2 = 0.0  # the second lower diagonal, one row further on
-    for i in range(len(signal) - 1, -1, -1):
-        ahead_1, ahead_2 = (
-            forward[i] / diagonal[i] - next_1 * ahead_1 - next_2 * ahead_2,
-            ahead_1,
-        )
-        trend[i] = ahead_1
-        next_1, next_2, after_2 = first[i], after_2, second[i]
+    scaled = array("d", (np.asarray(forward) / diagonal)[::-1].tobytes())
+    trend, ahead_1, ahead_2 = array("d"), 0.0, 0.0
+    after_1, after_2 = array("d", [0.0]) + first[::-1], array("d", [0.0, 0.0]) + second[::-1]
+    for value, below_1, below_2 in zip(scaled, after_1, after_2):
+        ahead_1, ahead_2 = value - below_1 * ahead_1 - below_2 * ahead_2, ahead_1
+        trend.append(ahead_1)
+    return signal - np.asarray(trend)[::-1]
     return signal - trend
 
 

@@ -45,13 +45,16 @@ def crop_square(box: Box, width: int, height: int, enlargement: float) -> Square
     return min(max(left, 0), width - side), min(max(top, 0), height - side), side
 
 
-def shrink(rgb: np.ndarray, square: Square) -> np.ndarray:
+def shrink(rgb: np.ndarray, square: Square, room: Optional[np.ndarray] = None) -> np.ndarray:
     """The square of `rgb` (h, w, 3) uint8 as (36, 36, 3) float32 in [1/255, 1].
 
-    The average is taken in floating point: a pulse is a fraction of one 8-bit step.
+    The average is taken in floating point: a pulse is a fraction of one 8-bit step. `room`
+    (side, side, 3) float32 is written over, if given: large arrays, taken and given back for every
+    frame, leave holes in memory.
     """
     left, top, side = square
-    patch = rgb[top : top + side, left : left + side].astype(np.float32)
+    patch = np.empty((side, side, 3), dtype=np.float32) if room is None else room
+    np.copyto(patch, rgb[top : top + side, left : left + side])
     small = cv2.resize(patch, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA)
     return np.asarray(np.clip(small / 255.0, DARKEST, 1.0), dtype=np.float32)
 
@@ -68,6 +71,7 @@ class Preprocessor:
         self._last_rgb: Optional[np.ndarray] = None
         self._last_small: Optional[np.ndarray] = None
         self._last_square: Optional[Square] = None
+        self._room = np.empty((0, 0, 3), dtype=np.float32)
         # Mean and mean square of each frame's difference, then of the frame itself.
         self._moments: Deque[Tuple[float, ...]] = deque(maxlen=STATISTICS_FRAMES)
 
@@ -92,10 +96,12 @@ class Preprocessor:
     def push(self, rgb: np.ndarray, box: Box) -> Optional[Sample]:
         """The sample of this frame against the one before; None for the first of a run."""
         square = crop_square(box, rgb.shape[1], rgb.shape[0], self.enlargement)
-        small = shrink(rgb, square)
+        if len(self._room) != square[2]:
+            self._room = np.empty((square[2], square[2], 3), dtype=np.float32)
+        small = shrink(rgb, square, self._room)
         before = self._last_small
         if before is not None and square != self._last_square and self._last_rgb is not None:
-            before = shrink(self._last_rgb, square)
+            before = shrink(self._last_rgb, square, self._room)
         self._last_rgb, self._last_small, self._last_square = rgb, small, square
         if before is None:
             return None

@@ -141,9 +141,9 @@ class VideoFile(FrameSource):
 
     def _read(self) -> Iterator[Tuple[float, np.ndarray]]:
         declared_fps = self._capture.get(cv2.CAP_PROP_FPS)
-        count, last_s = 0, 0.0
+        count, last_s, bgr = 0, 0.0, None
         while True:
-            ok, bgr = self._capture.read()
+            ok, bgr = self._capture.read(bgr)
             if not ok:
                 break
             last_s = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000.0
