@@ -180,8 +180,7 @@ def detrend(signal: np.ndarray, smoothing: float = DETREND_LAMBDA) -> np.ndarray
     for value, below_1, below_2 in zip(scaled, after_1, after_2):
         ahead_1, ahead_2 = value - below_1 * ahead_1 - below_2 * ahead_2, ahead_1
         trend.append(ahead_1)
-    return signal - np.asarray(trend)[::-1]
-    return signal - trend
+    return np.asarray(signal - np.asarray(trend)[::-1])
 
 
 @lru_cache(maxsize=16)
@@ -190,25 +189,20 @@ def _detrend_factor(
 ) -> Tuple["array[float]", "array[float]", "array[float]"]:
     """L D L' of I + smoothing^2 D'D: D's diagonal and L's two lower diagonals."""
     weight = smoothing * smoothing
-    main = np.full(size, 6.0)
+    main, off = np.full(size, 6.0), np.full(size, -4.0)
     main[[0, -1]], main[[1, -2]] = 1.0, 5.0
-    off = np.full(size - 1, -4.0)
-    off[[0, -1]] = -2.0
-    main = 1.0 + weight * main
-    off = weight * off
+    off[[0, 1, -1]] = 0.0, -2.0, -2.0
     diagonal, first, second = array("d"), array("d"), array("d")
-    for i in range(size):
-        below_2 = weight / diagonal[i - 2] if i > 1 else 0.0
-        below_1 = 0.0
-        if i > 0:
-            carried = below_2 * first[i - 1] * diagonal[i - 2] if i > 1 else 0.0
-            below_1 = (off[i - 1] - carried) / diagonal[i - 1]
-        pivot = main[i]
-        pivot -= below_1 * below_1 * diagonal[i - 1] if i > 0 else 0.0
-        pivot -= below_2 * below_2 * diagonal[i - 2] if i > 1 else 0.0
-        diagonal.append(float(pivot))
-        first.append(float(below_1))
-        second.append(float(below_2))
+    last, before, last_1 = 1.0, 1.0, 0.0  # pivots one and two rows up, below_1 one row up
+    rows = zip(array("d", (1.0 + weight * main).tobytes()), array("d", (weight * off).tobytes()))
+    for i, (square, beside) in enumerate(rows):
+        below_2 = weight / before if i > 1 else 0.0
+        below_1 = (beside - below_2 * last_1 * before) / last
+        pivot = square - below_1 * below_1 * last - below_2 * below_2 * before
+        diagonal.append(pivot)
+        first.append(below_1)
+        second.append(below_2)
+        last, before, last_1 = pivot, last, below_1
     return diagonal, first, second
 
 
