@@ -124,11 +124,8 @@ def run_case(
 
     def start(one: Board) -> Callable[[Recording, Callable[[], Recording | None]], None]:
         attempts = Attempts(one, effort, observer.say)
-        sent.append(one.deploy().sent_bytes + one.put(pipe.files).sent_bytes)
-        about_board = {
-            "processor": one.facts().get("cpu_model"),
-            "delegate": one.settings.delegate or "none",
-        }
+        bytes_sent, about_board = _make_ready(one, pipe, to_do)
+        sent.append(bytes_sent)
 
         def do(recording: Recording, following: Callable[[], Recording | None]) -> None:
             truth = labels[recording.id]
@@ -168,6 +165,16 @@ def run_case(
     return CaseRun(
         case, dataset.synthetic, replays, failures, sum(sent), absent, planned=len(recordings)
     )
+
+
+def _make_ready(
+    board: Board, pipe: Pipe, recordings: Sequence[Recording]
+) -> tuple[int, dict[str, Any]]:
+    """Put on the board what every replay needs; returns the bytes sent, and what it is."""
+    sent = board.deploy().sent_bytes + board.put(pipe.files).sent_bytes
+    board.expect(one.video for one in recordings)
+    delegate = board.settings.delegate or "none"
+    return sent, {"processor": board.facts().get("cpu_model"), "delegate": delegate}
 
 
 def _all_labels(

@@ -33,7 +33,15 @@ from harness.boards.onboard.lease import (
     waiting,
 )
 from harness.boards.onboard.packages import environment, packages
-from harness.boards.onboard.store import Answer, Request, discard, open_root, stamp_ns, sync
+from harness.boards.onboard.store import (
+    Answer,
+    Request,
+    discard,
+    open_root,
+    present,
+    stamp_ns,
+    sync,
+)
 
 HOST_SILENCE_S = 60.0
 """A host that says nothing for so long is gone; hosts write a byte every few seconds."""
@@ -346,6 +354,7 @@ OPERATIONS: Dict[str, Callable[[Request], Answer]] = {
     "facts": facts,
     "sync": sync,
     "discard": discard,
+    "present": present,
     "replay": replay,
     "hold": hold,
     "lease": lease_state,

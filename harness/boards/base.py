@@ -92,6 +92,10 @@ class Board(ABC):
         """
         return self.put(paths)
 
+    def expect(self, paths: Iterable[Path]) -> None:
+        """See at once which of the files that will be placed are there already."""
+        return
+
     def send_ahead(self, paths: Iterable[Path]) -> None:
         """Begin to send what the next ``put`` will ask for, while a replay runs.
 

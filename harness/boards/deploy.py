@@ -105,6 +105,23 @@ class Store:
             return PutReport(there, files=len(wanted.files))
         return self._transfer(wanted, places, "sending files")
 
+    def expect(self, paths: Iterable[Path]) -> None:
+        """See at once which of many files are there, so that ``put`` need not ask for each.
+
+        Those that were never hashed here are left out: that would take long. So are folders, whose
+        files are looked at in any case, and all of them under a budget.
+        """
+        wanted = _Wanted()
+        for path in paths:
+            if path.is_file() and self._digests.known(path):
+                wanted.add(path, self._digests)
+        if not wanted.files or self.budget_bytes:
+            return
+        request = {"op": "present", "root": self._workdir, "files": wanted.files}
+        answer = self._ask(request, "looking for files")
+        names = ["".join(wanted.files[index][:2]) for index in answer["present"]]
+        self._verified.update((name, f"{answer['root']}/store/{name}") for name in names)
+
     def forget(self) -> None:
         """Something befell the board: what was there before has to be looked at again."""
         self._verified.clear()

@@ -38,16 +38,27 @@ class Digests:
     def sha256(self, path: Path) -> tuple[str, int]:
         """Return a file's content hash and its size in bytes; raises ``OSError``."""
         absolute = path.resolve()
-        found = absolute.stat()
-        key = os.fsencode(absolute).decode("utf-8", "backslashreplace")
-        known = self._known.get(key)
-        if known and known[:2] == [found.st_size, found.st_mtime_ns]:
-            return str(known[2]), found.st_size
+        found, key = absolute.stat(), _key(absolute)
+        if (known := self._remembered(key, found)) is not None:
+            return known, found.st_size
         digest = sha256_of(absolute)
         if time.time_ns() - found.st_mtime_ns > SETTLED_NS:
             self._known[key] = [found.st_size, found.st_mtime_ns, digest]
             self._changed = True
         return digest, found.st_size
+
+    def known(self, path: Path) -> bool:
+        """Say whether a file's hash is remembered, so that it need not be read."""
+        try:
+            absolute = path.resolve()
+            return self._remembered(_key(absolute), absolute.stat()) is not None
+        except OSError:
+            return False
+
+    def _remembered(self, key: str, found: os.stat_result) -> str | None:
+        known = self._known.get(key)
+        same = known is not None and known[:2] == [found.st_size, found.st_mtime_ns]
+        return str(known[2]) if known and same else None
 
     def save(self) -> None:
         """Write what is new; a cache that cannot be written only costs time."""
@@ -60,3 +71,7 @@ class Digests:
                 json.dump(self._known, out)
             Path(name).replace(self._path)
         self._changed = False
+
+
+def _key(absolute: Path) -> str:
+    return os.fsencode(absolute).decode("utf-8", "backslashreplace")

@@ -169,6 +169,11 @@ class RemoteBoard(Board):
         self._store.budget_bytes = self.settings.disk_budget_bytes or 0
         return self._store.put(paths)
 
+    def expect(self, paths: Iterable[Path]) -> None:
+        """See which files are there already; see ``Board.expect``."""
+        self.settle()
+        self._store.expect(paths)
+
     def send_ahead(self, paths: Iterable[Path]) -> None:
         """Begin to send, while other methods go on, what the next ``put`` will ask for."""
         self.settle()

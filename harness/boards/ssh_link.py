@@ -234,6 +234,7 @@ class SshLink:
                 "connecting",
                 "is its SSH server running?" if isinstance(error, ConnectionError) else hint,
             ) from error
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # requests are short
         if sys.platform == "linux":
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(LINK_DEAD_S * 1000))
         return opened

@@ -100,6 +100,17 @@ def sync(request: Request) -> Answer:
     }
 
 
+def present(request: Request) -> Answer:
+    """Say which files of the store are there and whole, by their places in the request.
+
+    Request: root; files [[sha256, suffix, bytes]].
+    """
+    root = open_root(request["root"])
+    files = list(enumerate(request["files"]))
+    there = [i for i, (sha, end, size) in files if is_intact(stored(root, sha, end), sha, size)]
+    return {"root": str(root), "present": there}
+
+
 def _begun(root: Path, sha256: str, suffix: str, size_bytes: int) -> int:
     """Return how much of a file lies in incoming; what cannot be a part of it is removed."""
     path = _incoming(root, sha256 + suffix)

@@ -134,6 +134,26 @@ def test_what_is_placed_is_not_looked_at_twice_but_a_replay_refuses_what_was_cha
     assert bytes.fromhex(result.records[0]["text"]) == b"the right content"
 
 
+def test_what_is_expected_is_looked_for_once_and_only_what_is_whole_counts(
+    ssh_board, tmp_path, monkeypatch
+):
+    paths = [tmp_path / f"{name}.avi" for name in ("whole", "changed", "new", "never seen")]
+    for path in paths:
+        path.write_bytes(path.name.encode())
+        os.utime(path, (1e9, 1e9))  # a file of just now is hashed every time
+    placed = ssh_board.put(paths[:2]).board_paths
+    changed = Path(placed[paths[1]])
+    changed.chmod(0o644)
+    changed.write_bytes(b"tampered.avi")
+    ssh_board.put([tmp_path / "whole.avi"])  # forgets the rest
+    ssh_board.expect([*paths[:3], tmp_path / "absent.avi"])
+    with monkeypatch.context() as patch:
+        patch.setattr(ssh_board, "_open_wire", None)  # whoever asks the board anything fails
+        assert ssh_board.place(paths[:1]).board_paths == {paths[0]: placed[paths[0]]}
+    assert ssh_board.place(paths[1:3]).sent_files == 2
+    assert changed.read_bytes() == b"changed.avi"
+
+
 def test_touched_but_whole_file_is_not_sent_again(ssh_board, tmp_path):
     path = tmp_path / "clip.avi"
     path.write_bytes(b"content")
