@@ -3,15 +3,16 @@
     python benchmarks/virtual_counts.py spread    [--boots 5] [--hogs 0] [--runs 1]
     python benchmarks/virtual_counts.py slowdown  [--percent 1.0]
     python benchmarks/virtual_counts.py likeness
-    python benchmarks/virtual_counts.py variants  [--variants float32,dynamic,int8]
+    python benchmarks/virtual_counts.py variants  [--variants published,float32,dynamic,int8]
     python benchmarks/virtual_counts.py memory    [--minutes 10]
 
 `spread` replays after fresh starts of the board, beside busy processes of the host if asked, and
 holds every replay against the first: an A/A comparison, in which each alarm is a false one.
 `slowdown` plants a slow-down in a copy of the pipeline. `likeness` compares heart rates with this
-machine's. `variants` shows where each form of the model spends its instructions, and its memory.
-`memory` compares the peak of a long video, a rendered clip over and over at 15 fps, with
-that of its first seconds.
+machine's. `variants` shows where each form of the model spends its instructions, and its memory;
+`published` is the graph as its authors have it, an appearance image for every frame. `memory`
+compares the peak of a long video, a rendered clip over and over at 15 fps, with that of its first
+seconds.
 All take --variant, --dataset, --recordings, --detector and --model as a campaign does.
 """
 
@@ -44,6 +45,8 @@ from harness.verdicts.counts import count, per_stage, slowdown_percent
 from harness.verdicts.thresholds import DEFAULT_SLOWDOWN_PERCENT, Case
 from rppg_core import models
 from rppg_core.errors import UserError
+from rppg_core.lightening.convert import convert, model_card, write_model
+from rppg_core.lightening.weights import load_weights
 from rppg_core.tscan_int8 import partner_of
 from rppg_core.video import open_source
 
@@ -60,6 +63,9 @@ they were 2e-7 bpm apart: so it is the decoder alone."""
 LONG_FPS, SHORT_S = 15.0, 10.0
 MOST_BYTES, FLAT = 200e6, 1.05
 """Of the board's 1 GB; and how much more a long video may take than a short one."""
+
+
+PUBLISHED = "published"
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,11 @@ class Asked:
         dataset = select(known, Selection(self.recordings))
         progress = CampaignProgress()
         dataset.prepare(progress.rendered)
-        name, model = models.tflite_file(models.choose_model(self.model)[0], self.variant)
+        weights = models.choose_model(self.model)[0]
+        if self.variant == PUBLISHED:
+            name, model = f"{weights}/{PUBLISHED}", published(weights, results)
+        else:
+            name, model = models.tflite_file(weights, self.variant)
         detector, files, _ = models.choose_detector(self.detector)
         pipe = Pipe(name, model, detector, files, appearance=partner_of(model))
         case = Case(board.name, self.dataset, self.variant)
@@ -91,6 +101,16 @@ class Asked:
         if run.failures:
             raise UserError(f"replays failed: {dict(run.failures)}")
         return run
+
+
+def published(weights: str, folder: Path) -> Path:
+    """Make the graph that the pipeline's own float32 form is held against."""
+    given = load_weights(models.weights_path(weights))
+    path = folder / f"{PUBLISHED}.tflite"
+    folder.mkdir(parents=True, exist_ok=True)
+    card = model_card(given, weights, appearance_per_frame=True)
+    write_model(path, convert(given, appearance_per_frame=True), card)
+    return path
 
 
 def spread(asked: Asked, results: Path, boots: int, hogs: int, runs: int) -> int:
@@ -249,7 +269,7 @@ def main() -> int:
     parser.add_argument("--dataset", default="synthetic-small")
     parser.add_argument("--datasets", type=Path, default=Path("datasets.yaml"), metavar="FILE")
     parser.add_argument("--variant", default="float32")
-    parser.add_argument("--variants", default="float32,dynamic,int8")
+    parser.add_argument("--variants", default=f"{PUBLISHED},float32,dynamic,int8")
     parser.add_argument("--model", default=models.BUNDLED_MODEL)
     parser.add_argument("--detector", default="haar")
     parser.add_argument("--recordings", default="")
