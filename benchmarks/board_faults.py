@@ -78,7 +78,7 @@ class Injector:
         self._patch.setattr(VirtualBoard, "silence_s", VIRTUAL_S)
 
     def _make(self) -> None:
-        board = next(iter(self._config.stash[BENCH]._boards.values()))
+        board = self._config.stash[BENCH].boards.opened()[0]
         try:
             if isinstance(board, VirtualBoard):
                 self._stage.virtual = board
@@ -107,7 +107,7 @@ class Injector:
             timer.join()
         if self._fault is None:
             return
-        for board in self._config.stash[BENCH]._boards.values():
+        for board in self._config.stash[BENCH].boards.opened():
             board.hang_up()
         if self._stage.cable is not None:
             self._stage.cable.plug()

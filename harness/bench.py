@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -14,11 +14,8 @@ from rich.console import RenderableType
 from harness.approving import Approval, compare_run, store
 from harness.attempts import Effort
 from harness.baselines import check_baselines
-from harness.boards.base import Board
 from harness.boards.errors import BoardError
-from harness.boards.inventory import find_boards, load_boards
-from harness.boards.opening import open_board
-from harness.boards.settings import Delegate
+from harness.boards.inventory import load_boards
 from harness.calibration import own_calibration, refuse_overlap
 from harness.campaign import Pipe, run_case
 from harness.case_verdicts import Verdicts, measured_with, summarise
@@ -27,8 +24,8 @@ from harness.datasets.registry import load_datasets, open_dataset
 from harness.datasets.selection import Selection, parse_conditions, select
 from harness.history.store import HISTORY_FILE
 from harness.model_making import making_of
+from harness.open_boards import OpenBoards
 from harness.pace import AT_ONCE, Pace
-from harness.pool import Pool
 from harness.realtime import paced_runs, sustained_runs, unfinished_runs
 from harness.references import judge_memory, judge_reference, judge_repeat
 from harness.replays import COMPARED_WITH, REPEATED, CaseRun, likeness
@@ -98,14 +95,16 @@ class Bench:
     verdicts: dict[Case, Verdicts] = field(default_factory=dict)
     timed: bool = True
     """Whether a test asks for the times of the replays; else recordings are sent beside them."""
-    _boards: dict[str, Board] = field(default_factory=dict)
-    _facts: dict[str, Any] = field(default_factory=dict)
+    boards: OpenBoards = field(init=False)
     _failed: dict[Case, Exception] = field(default_factory=dict)
     _dead: dict[str, Exception] = field(default_factory=dict)
     _float_runs: dict[Case, CaseRun] = field(default_factory=dict)
-    _pools: dict[str, Pool] = field(default_factory=dict)
     _folder: Path | None = None
     _log: RunLog | None = None
+
+    def __post_init__(self) -> None:
+        asked = self.options
+        self.boards = OpenBoards(asked.boards_file, asked.boards, asked.lease_wait_s)
 
     def cases(self) -> list[Case]:
         """Every board with every dataset and variant asked for. Raises UserError."""
@@ -115,7 +114,7 @@ class Bench:
             variants = self.options.variants
         return [
             Case(board, dataset, variant)
-            for board in self._targets()
+            for board in self.boards.targets()
             for dataset in self.options.datasets
             for variant in variants
         ]
@@ -124,11 +123,10 @@ class Bench:
         """Refuse unknown names and unusable files before anything runs. Raises UserError."""
         if self.options.resume is not None and not self.options.resume.is_dir():
             raise UserError(f"{self.options.resume}: no such folder; name the folder of a run")
-        known = load_boards(self.options.boards_file)
-        for name in dict.fromkeys(one for boards in self._targets().values() for one in boards):
-            why = self.options.pace.why_not_on(open_board(known[name]).timings_unit)
+        for board in self.boards.unopened():
+            why = self.options.pace.why_not_on(board.timings_unit)
             if why is not None:
-                raise UserError(f"{name} {why}")
+                raise UserError(f"{board.name} {why}")
         for name in self.options.datasets:
             open_dataset(name, self.options.datasets_file)
         parse_conditions(self.options.conditions)
@@ -300,7 +298,10 @@ class Bench:
         sent: dict[str, int] = {}
         for case, held in self.verdicts.items():
             sent[case.board] = sent.get(case.board, 0) + held.run.sent_bytes
-        cases = [summarise(held, self._factors(case.board)) for case, held in self.verdicts.items()]
+        cases = [
+            summarise(held, self.boards.instructions_per_ms(case.board))
+            for case, held in self.verdicts.items()
+        ]
         return summary(cases, str(self._results()), sent, left)
 
     @property
@@ -322,14 +323,12 @@ class Bench:
             self.log.finish()
 
     def board_facts(self) -> dict[str, Any]:
-        """What is known of the boards that were opened."""
-        return dict(self._facts)
+        """What is known of the boards that were made ready."""
+        return self.boards.facts()
 
     def close(self) -> None:
         """Close every board."""
-        for board in self._boards.values():
-            board.close()
-        self._boards.clear()
+        self.boards.close()
 
     def _replay(self, case: Case, progress: CampaignProgress) -> CaseRun:
         return self._replay_model(case, self.options.model, self._results(), progress)
@@ -350,7 +349,7 @@ class Bench:
         for line in filter(None, (instead, remark)):
             progress.say(line)
         return run_case(
-            self._target(case.board, progress),
+            self.boards.target(case.board, progress),
             dataset,
             case,
             Pipe(
@@ -396,49 +395,6 @@ class Bench:
 
     def _selection(self) -> Selection:
         return Selection(self.options.recordings, (), parse_conditions(self.options.conditions))
-
-    def _targets(self) -> dict[str, tuple[str, ...]]:
-        """The boards of each target that was asked for. Raises UserError."""
-        known = load_boards(self.options.boards_file)
-        found = (find_boards(known, asked) for asked in self.options.boards)
-        return dict(found)
-
-    def _target(self, name: str, progress: CampaignProgress) -> Board | Pool:
-        members = self._targets()[name]
-        boards = [self._opened(member) for member in members]
-        if members == (name,):
-            self._ready(boards[0], progress)
-            return boards[0]
-        if name not in self._pools:
-            self._pools[name] = Pool(name, boards, lambda board: self._ready(board, progress))
-        return self._pools[name]
-
-    def _opened(self, name: str) -> Board:
-        if name not in self._boards:
-            self._boards[name] = open_board(load_boards(self.options.boards_file)[name])
-        return self._boards[name]
-
-    def _ready(self, board: Board, progress: CampaignProgress) -> dict[str, Any]:
-        """Take a board's lease and connect it, once; return its facts."""
-        if board.name not in self._facts:
-            board.acquire(self.options.lease_wait_s, progress.say)
-            board.connect()
-            facts = board.facts()
-            wrong = board.settings.expect.mismatch(facts)
-            if wrong:
-                raise UserError(f"{board.name}: not the board that 'expect' describes: {wrong}")
-            self._facts[board.name] = facts
-        return dict(self._facts[board.name])
-
-    def _factors(self, target: str) -> Mapping[str, float]:
-        return self._boards[self._targets()[target][0]].instructions_per_ms
-
-    def set_delegate(self, board: str, delegate: Delegate | None) -> Delegate | None:
-        """Run models by this on a board from now on, None being its processor; return the last."""
-        opened = self._opened(board)
-        before = opened.settings.delegate
-        opened.settings = replace(opened.settings, delegate=delegate)
-        return before
 
     def use_results(self, folder: Path) -> None:
         """Write into a run's folder that another process of this run made up."""

@@ -96,7 +96,7 @@ def replay_chain(options: argparse.Namespace) -> list[CaseRun]:
     try:
         with closing(Bench(asked)) as bench:
             bench.timed = False
-            chip = bench.set_delegate(options.board, None)
+            chip = bench.boards.set_delegate(options.board, None)
             cases = [Case(options.host, options.dataset, FLOAT)]
             cases += [
                 Case(board, options.dataset, options.variant)
@@ -104,7 +104,7 @@ def replay_chain(options: argparse.Namespace) -> list[CaseRun]:
             ]
             chain = [bench.run(case, progress) for case in cases]
             if chip is not None:
-                bench.set_delegate(options.board, chip)
+                bench.boards.set_delegate(options.board, chip)
                 chain.append(bench.run(Case(options.board, options.dataset, COMPILED), progress))
             print(f"records in {bench.results}")
             return chain
