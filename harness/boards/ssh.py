@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from harness.boards.base import PACKAGE_ROOT, Board, EventHandler, PutReport, ReplayResult
 from harness.boards.deploy import Store
@@ -24,11 +24,24 @@ from harness.boards.wire import BOARD_SILENCE_S, AgentCall, Deadline, Wire, agen
 from rppg_core.errors import UserError
 from rppg_core.runtime import RUNTIMES
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 DEFAULT_WORKDIR = "~/.cache/rppg-bench"
 ANY_BYTES = 1
 """How much was sent is not known, but something may have been."""
 VERIFY_S = 3600.0
 """Time the board has to hash what it was sent: 1.5 GB takes some 30 s on a Cortex-A53."""
+
+
+class RemoteSetup(TypedDict, total=False):
+    """How a board's pipeline is to be run; RemoteBoard has the defaults."""
+
+    python: str
+    workdir: str
+    threads: int
+    runtime: str
+    package_root: Path
 
 
 class RemoteBoard(Board):
@@ -46,11 +59,11 @@ class RemoteBoard(Board):
         self,
         name: str,
         *,
-        python: str,
-        workdir: str,
-        threads: int,
-        runtime: str,
-        package_root: Path,
+        python: str = "python3",
+        workdir: str = DEFAULT_WORKDIR,
+        threads: int = 1,
+        runtime: str = "auto",
+        package_root: Path = PACKAGE_ROOT,
     ) -> None:
         super().__init__(name, threads=threads, runtime=runtime)
         self._python = python
@@ -257,25 +270,8 @@ class SshBoard(RemoteBoard):
 
     kind = "ssh"
 
-    def __init__(
-        self,
-        name: str,
-        target: SshTarget,
-        *,
-        python: str = "python3",
-        workdir: str = DEFAULT_WORKDIR,
-        threads: int = 1,
-        runtime: str = "auto",
-        package_root: Path = PACKAGE_ROOT,
-    ) -> None:
-        super().__init__(
-            name,
-            python=python,
-            workdir=workdir,
-            threads=threads,
-            runtime=runtime,
-            package_root=package_root,
-        )
+    def __init__(self, name: str, target: SshTarget, **setup: Unpack[RemoteSetup]) -> None:
+        super().__init__(name, **setup)
         self._target = target
 
     def _find(self) -> SshTarget:

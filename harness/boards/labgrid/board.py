@@ -6,17 +6,20 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harness.boards.base import PACKAGE_ROOT, EventHandler, ReplayResult
+from harness.boards.base import EventHandler, ReplayResult
 from harness.boards.errors import BoardError
 from harness.boards.labgrid.client import LabgridClient
 from harness.boards.labgrid.hold import Hold
 from harness.boards.labgrid.place import Place, Service
 from harness.boards.lease import OnWait
-from harness.boards.ssh import DEFAULT_WORKDIR, RemoteBoard
+from harness.boards.ssh import RemoteBoard, RemoteSetup
 from harness.boards.ssh_link import SshTarget
 from rppg_core.errors import UserError
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class LabgridBoard(RemoteBoard):
@@ -35,20 +38,9 @@ class LabgridBoard(RemoteBoard):
         target: Callable[[Service], SshTarget],
         *,
         service: str | None = None,
-        python: str = "python3",
-        workdir: str = DEFAULT_WORKDIR,
-        threads: int = 1,
-        runtime: str = "auto",
-        package_root: Path = PACKAGE_ROOT,
+        **setup: Unpack[RemoteSetup],
     ) -> None:
-        super().__init__(
-            name,
-            python=python,
-            workdir=workdir,
-            threads=threads,
-            runtime=runtime,
-            package_root=package_root,
-        )
+        super().__init__(name, **setup)
         self._client = client
         self._target = target
         self._service = service

@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.boards.base import PACKAGE_ROOT
 from harness.boards.errors import BoardError
-from harness.boards.ssh import DEFAULT_WORKDIR, RemoteBoard
+from harness.boards.ssh import RemoteBoard
 from harness.boards.ssh_link import SshTarget
 from harness.boards.virtual import recipe
 from harness.boards.virtual.emulator import Emulator
@@ -45,14 +45,7 @@ class VirtualBoard(RemoteBoard):
         say: Say | None = None,
         start_limit_s: float = BOOT_S,
     ) -> None:
-        super().__init__(
-            name,
-            python="python3",
-            workdir=DEFAULT_WORKDIR,
-            threads=1,
-            runtime=runtime,
-            package_root=package_root,
-        )
+        super().__init__(name, runtime=runtime, package_root=package_root)
         self.instructions_per_ms = dict(instructions_per_ms or {})
         self._say = say or _to_stderr
         self._start_limit_s = start_limit_s
