@@ -1,6 +1,7 @@
 """What every test may ask for: the folder of real data, the real clip, a face."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,13 @@ def skip_or_fail(reason):
 def no_worker():
     """A pytest started by a test is nobody's worker, even where this one is."""
     os.environ.pop("PYTEST_XDIST_WORKER", None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible():
+    """What a test starts can be interrupted, even where a shell's `&` has this process ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ def compare(datasets_file, *arguments):
 
 
 @pytest.mark.board
-def test_two_real_models(datasets_file, capsys):
+def test_two_real_models(models_folder, datasets_file, capsys):
     assert compare(datasets_file, "tscan-synthetic", "tscan-afrl/float32", "--json") == 0
     said = json.loads(capsys.readouterr().out)
     size = models.tflite_file("tscan-synthetic")[1].stat().st_size
