@@ -31,7 +31,7 @@ def no_worker():
 
 @pytest.fixture(scope="session", autouse=True)
 def interruptible():
-    """What a test starts can be interrupted, even where a shell's `&` has this process ignore it."""
+    """What a test starts can be interrupted, even where this process was told to ignore it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
