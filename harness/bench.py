@@ -40,9 +40,12 @@ from harness.verdicts.against_baseline import Comparison
 from harness.verdicts.gates import (
     gate_accuracy,
     gate_counts,
+    gate_ended,
     gate_latency,
     gate_quantization,
     gate_realtime,
+    gate_replayed,
+    gate_spoilt,
     gate_sustained,
 )
 from harness.verdicts.outcome import GateResult
@@ -171,6 +174,8 @@ class Bench:
                 self._note(case)
             except Exception as bad:
                 self._failed[case] = bad
+                said = " ".join(str(bad).split()) or repr(bad)
+                self.log.ended(case, (gate_ended(said),), self.board_facts())
                 if isinstance(bad, BoardError) and bad.kind in GONE:
                     self._dead[case.board] = bad
                 raise
@@ -197,10 +202,13 @@ class Bench:
             held.latency_gates = gate_counts(rules, case, held.counts, failures, basis)
         elif held.latency is not None:
             held.latency_gates = gate_latency(rules, case, held.latency, failures)
+        spoilt = gate_spoilt(held.run.invalid, len(held.run.times))
         if held.run.invalid and not held.run.times:
-            held.latency_gates = ()  # there is nothing to judge, and no figure to print
+            # There is no time to judge, and no figure to print.
+            held.latency_gates = (*gate_replayed(failures), *spoilt)
             held.latency = held.counts = None
         else:
+            held.latency_gates += spoilt
             held.time_change = self._compare(held, Compared.TIME)
         self._note(case)
         return held
@@ -240,7 +248,10 @@ class Bench:
         """The case's paced replays, summed up; their gates go to its verdicts."""
         held = self.verdicts[case]
         report = measure_realtime(paced_runs(held.run))
-        held.realtime_gates = gate_realtime(self.thresholds(), case, report, held.run.failures)
+        held.realtime_gates = (
+            *gate_realtime(self.thresholds(), case, report, held.run.failures),
+            *gate_spoilt(held.run.invalid, len(held.run.times)),
+        )
         self._note(case)
         return report
 
@@ -248,19 +259,25 @@ class Bench:
         """The case's replays of minutes; their gates go to its verdicts."""
         held = self.verdicts[case]
         runs = sustained_runs(held.run)
-        held.sustained_gates = gate_sustained(self.thresholds(), case, runs, held.run.failures)
+        held.sustained_gates = (
+            *gate_sustained(self.thresholds(), case, runs, held.run.failures),
+            *gate_spoilt(held.run.invalid, len(held.run.times)),
+        )
         self._note(case)
         return runs
 
     def judge_quantization(self, case: Case, progress: CampaignProgress) -> Verdicts:
         """The case with its likeness to float32, replayed for it where it was not, and gates."""
         held = self.verdicts[case]
-        likeness_found = likeness(held.run, self._float_run(case, progress))
+        whole = self._float_run(case, progress)
+        failures = {
+            **{n: f"{FLOAT}: {why}" for n, why in whole.failures.items()},
+            **held.run.failures,
+        }
+        likeness_found = likeness(held.run, whole)
         _, model = self._model(models.choose_model(self.options.model)[0], case)
         held.fidelity = replace(likeness_found, making=making_of(model))
-        held.fidelity_gates = gate_quantization(
-            self.thresholds(), case, held.fidelity, held.run.failures
-        )
+        held.fidelity_gates = gate_quantization(self.thresholds(), case, held.fidelity, failures)
         self._note(case)
         return held
 

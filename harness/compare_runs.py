@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from harness.comparing import Margins, compare_sides
+from harness.comparing import Margins, compare_sides, gone
 from harness.reports.changes import as_csv, as_json, markdown, show
 from harness.run_selection import HELP_WITH_CASES, add_history_options, select
 from harness.run_sides import matched, sides_of
@@ -51,6 +51,8 @@ def compare(options: argparse.Namespace) -> int:
     old = sides_of(select(options, options.old))
     pairs = [pair for text in options.new for pair in matched(old, sides_of(select(options, text)))]
     lines = [line for pair in pairs for line in compare_sides(*pair, margins)]
+    held = {id(one) for one, _ in pairs}
+    lines += [gone(one) for one in old if id(one) not in held]
     if options.format == "table":
         show(lines)
     else:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from harness.comparable import alike, named, spoilt_times
 from harness.run_sides import Side
 from harness.side_figures import (
     ALL,
@@ -29,19 +30,18 @@ from harness.verdicts.run_latency import (
     EXACT,
     SESSIONS_TELL,
     Runs,
+    pooled_session_sd,
     session_sd_percent,
     slowdown,
 )
 from rppg_core.records import INSTRUCTIONS
 
-RECORDINGS, EQUAL = "recordings", "equal"
+RECORDINGS, EQUAL, EVERYTHING = "recordings", "equal", "everything"
 SAME_REFERENCE_BPM = 1e-6
 ADVISED = 10
 """So many times as much data is advised at most; beyond, the estimate is worth nothing."""
 LOAD_APART_CORES = 0.25
 """A board that was busier with something else by this is no judge of times."""
-NAMED = 3
-"""Recordings that a remark names at most."""
 
 
 @dataclass(frozen=True)
@@ -82,20 +82,27 @@ class Line:
 def compare_sides(old: Side, new: Side, margins: Margins) -> list[Line]:
     """Hold one case against another: errors overall and by group, then times by stage."""
     if old.case.dataset != new.case.dataset:
-        return [Line(old, new, "everything", remark="not comparable: other datasets")]
-    lines = _coverage(old, new)
-    before, after = scored(old), scored(new)
-    if moved := _other_references(before, after):
-        remark = f"not comparable: other reference heart rates ({_named(moved)})"
-        lines.append(Line(old, new, "error", remark=remark))
+        return [Line(old, new, EVERYTHING, remark="not comparable: other datasets")]
+    lines, measured = _coverage(old, new), alike(old, new)
+    if measured.noted:
+        lines.append(Line(old, new, "made with", remark=measured.noted))
+    moved = _other_references(scored(old), scored(new))
+    apart = f"other reference heart rates ({named(moved)})" if moved else measured.errors
+    if apart:
+        lines.append(Line(old, new, "error", remark=f"not comparable: {apart}"))
     else:
         lines += _errors(old, new, margins)
-    if old.unit != new.unit:
-        remark = "not comparable: instructions are no milliseconds"
-        lines.append(Line(old, new, "time", remark=remark))
+    apart = "instructions are no milliseconds" if old.unit != new.unit else measured.times
+    if apart:
+        lines.append(Line(old, new, "time", remark=f"not comparable: {apart}"))
     else:
         lines += _times(old, new, margins)
     return lines
+
+
+def gone(old: Side) -> Line:
+    """Say of a case that the new runs have nothing of it."""
+    return Line(old, old, EVERYTHING, remark="not among the new ones", outcome=Outcome.INCONCLUSIVE)
 
 
 def _coverage(old: Side, new: Side) -> list[Line]:
@@ -112,11 +119,11 @@ def _coverage(old: Side, new: Side) -> list[Line]:
     before, after = scored(old), scored(new)
     always = {name for name, found in before.items() if len(found[2]) == len(old.runs)}
     if lost := sorted(always & replayed(new, failed=True)):
-        lines.append(line(Outcome.FAIL, f"no heart rate any more: {_named(lost)}"))
+        lines.append(line(Outcome.FAIL, f"no heart rate any more: {named(lost)}"))
     if missing := sorted(set(before) - replayed(new)):
-        lines.append(line(Outcome.INCONCLUSIVE, f"not replayed: {_named(missing)}"))
+        lines.append(line(Outcome.INCONCLUSIVE, f"not replayed: {named(missing)}"))
     if won := sorted((set(after) - set(before)) & replayed(old, failed=True)):
-        lines.append(line(None, f"a heart rate now, none before: {_named(won)}"))
+        lines.append(line(None, f"a heart rate now, none before: {named(won)}"))
     return lines
 
 
@@ -134,12 +141,14 @@ def _errors(old: Side, new: Side, margins: Margins) -> list[Line]:
 
 def _times(old: Side, new: Side, margins: Margins) -> list[Line]:
     counted = new.unit == INSTRUCTIONS
-    spoilt = "" if counted else _other_load(old, new)
+    spoilt = [] if counted else _spoilt(old, new)
     margin, of = (margins.count_percent, "M instr") if counted else (margins.percent, "ms")
     before, after = stage_runs(old), stage_runs(new)
-    lines = []
-    if spoilt:
-        lines.append(Line(old, new, "time", remark=spoilt, outcome=Outcome.INVALID))
+    lines = [
+        Line(old, new, "time", remark=said, outcome=Outcome.INVALID if decides else None)
+        for said, decides in spoilt
+    ]
+    invalid = any(decides for _, decides in spoilt)
     for stage in (ALL, *STAGES):
         both = [name for name in before[stage] if name in after[stage]]
         if not (before[stage] or after[stage]):
@@ -151,8 +160,18 @@ def _times(old: Side, new: Side, margins: Margins) -> list[Line]:
         line = Line(old, new, stage, "%", change, was=old_mean, now=new_mean, of=of)
         judged = _judged(line)
         decided = judged.outcome is not Outcome.INCONCLUSIVE
-        lines.append(replace(judged, outcome=Outcome.INVALID) if spoilt and decided else judged)
+        lines.append(replace(judged, outcome=Outcome.INVALID) if invalid and decided else judged)
     return lines
+
+
+def _spoilt(old: Side, new: Side) -> list[tuple[str, bool]]:
+    """What spoilt the times of either side, in words, and whether so much that none is judged."""
+    found = [(load, True)] if (load := _other_load(old, new)) else []
+    for who, side in (("the old one", old), ("the new one", new)):
+        said, many = spoilt_times(side)
+        if said:
+            found.append((f"spoilt in {who}: {said}", many))
+    return found
 
 
 def _other_load(old: Side, new: Side) -> str:
@@ -170,7 +189,7 @@ def _between_sessions(sides: Sequence[Runs], known_percent: float) -> tuple[floa
     if freedom >= SESSIONS_TELL:
         return 0.0, EXACT
     seen = max((session_sd_percent(side) for side in sides if side), default=0.0)
-    return (seen, freedom) if freedom and seen > known_percent else (known_percent, EXACT)
+    return pooled_session_sd(known_percent, seen, freedom)
 
 
 def _judged(line: Line) -> Line:
@@ -204,8 +223,3 @@ def _mean(runs: Runs) -> float | None:
     """The geometric mean over recordings, which a change in percent is of."""
     logs = [np.log(found).mean() for found in runs.values()]
     return float(np.exp(np.mean(logs))) if logs else None
-
-
-def _named(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more

@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
         hops = hops_of(chain)
         console.print(hops_table(hops, chain[0].synthetic))
         console.print(verdict(hops), soft_wrap=True)
-        if any(one.first_out is not None for one in hops) or not any(h.recordings for h in hops):
+        if any(one.first_out is not None or not one.differences for one in hops):
             worst = Outcome.FAIL
     return int(worst is Outcome.FAIL)
 

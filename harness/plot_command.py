@@ -58,7 +58,8 @@ class Thumbnails:
         for run in runs:
             if not (run.synthetic or real_people):
                 continue
-            self._videos.setdefault(run.case.dataset, _videos(run.case.dataset, datasets_file))
+            videos = _videos(run.case.dataset, datasets_file, real_people)
+            self._videos.setdefault(run.case.dataset, videos)
             for one in run.replays:
                 boxes = one.record.raw.get("result", {}).get("boxes", ())
                 self._boxes[run.case.dataset, one.recording] = next(
@@ -81,8 +82,12 @@ class Thumbnails:
         return None
 
 
-def _videos(dataset: str, datasets_file: Path) -> dict[str, Path]:
+def _videos(dataset: str, datasets_file: Path, real_people: bool) -> dict[str, Path]:
+    """The videos that are of that name now; whatever records say, real people's only if asked."""
     try:
-        return {one.id: one.video for one in open_dataset(dataset, datasets_file).recordings()}
+        known = open_dataset(dataset, datasets_file)
+        if not (known.synthetic or real_people):
+            return {}
+        return {one.id: one.video for one in known.recordings()}
     except UserError:
         return {}  # the records are enough for everything else

@@ -16,8 +16,9 @@ from harness.boards.errors import BoardError
 from harness.case_verdicts import Verdicts
 from harness.leaving import leave_reports
 from harness.pace import Pace
+from harness.plain_text import printable
 from harness.replays import CaseRun
-from harness.reports.progress import CampaignProgress, printable
+from harness.reports.progress import CampaignProgress
 from harness.result_commands import tables_of
 from harness.verdicts.outcome import GateResult, Outcome, gravest
 from harness.verdicts.thresholds import Case
@@ -155,11 +156,11 @@ def case_run(case: Case, request: pytest.FixtureRequest) -> CaseRun:
 
 @pytest.fixture
 def timed_run(case_run: CaseRun, request: pytest.FixtureRequest) -> CaseRun:
-    """The case's replays; where none has times worth judging, the test is invalid."""
+    """The case's replays; where none has times worth judging, the test is invalid, or failed."""
     if case_run.invalid and not case_run.times:
-        reasons = sorted(set(case_run.invalid.values()))
-        text = f"{case_run.case}: times invalid: {'; '.join(reasons)}"
-        _end(request.node, Outcome.INVALID, text)
+        gates = request.config.stash[BENCH].judge_latency(case_run.case).latency_gates
+        text = f"{case_run.case}: {'; '.join(printable(one.message) for one in gates)}"
+        _end(request.node, gravest(gates), text)
     return case_run
 
 
@@ -309,7 +310,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         for line in approval.lines:
             terminalreporter.write_line(printable(line))
     for line in bench.log.troubles:
-        terminalreporter.write_line(line)
+        terminalreporter.write_line(printable(line))
     page = not config.getoption("--no-report-page")
     for line in leave_reports(bench, page, config.getoption("--strict-verdicts")):
         terminalreporter.write_line(line)
@@ -349,8 +350,8 @@ def _user_errors(as_what: type[BaseException]) -> Iterator[None]:
         yield
     except (UserError, BoardError) as bad:
         if as_what is pytest.fail.Exception:
-            raise pytest.fail.Exception(str(bad), pytrace=False) from None
-        raise as_what(str(bad)) from None
+            raise pytest.fail.Exception(printable(str(bad)), pytrace=False) from None
+        raise as_what(printable(str(bad))) from None
 
 
 def _command(config: pytest.Config) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from harness.replays import CaseRun
 from harness.traces import reference_of, traces_of, usual_tolerances
+from harness.verdicts.gates import gate_replayed
 from harness.verdicts.hops import compare
 from harness.verdicts.outcome import LOADING, GateResult
 from harness.verdicts.stage_gates import (
@@ -29,7 +30,8 @@ def judge_reference(
     tolerances = reference_tolerances(thresholds, run.case, usual)
     here, there = traces_of(run), traces_of(reference)
     missing = sorted({one.recording for one in here} - {one.recording for one in there})
-    return gate_reference(compare(there, here, tolerances), missing)
+    gates = gate_reference(compare(there, here, tolerances), missing)
+    return (*gate_replayed(run.unrecorded), *gates)
 
 
 def judge_repeat(run: CaseRun, again: CaseRun, thresholds: Thresholds) -> tuple[GateResult, ...]:
@@ -45,7 +47,8 @@ def judge_memory(
     reference = None
     if folders:
         reference = memory_of(reference_of(run.case, folders, run.named("detector")))
-    return gate_memory(thresholds, run.case, memory_of(run), reference)
+    gates = gate_memory(thresholds, run.case, memory_of(run), reference)
+    return (*gate_replayed(run.unrecorded), *gates) if gates else ()
 
 
 def memory_of(run: CaseRun) -> tuple[Memory, ...]:

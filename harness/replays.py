@@ -13,6 +13,7 @@ import numpy as np
 from harness.run_file import RUN_FILE, RunFile, read_run
 from harness.verdicts.accuracy import Scored
 from harness.verdicts.fidelity import FidelityReport, Pair
+from harness.verdicts.gates import COMPLETED
 from harness.verdicts.latency import RunTimes, StageTimes
 from harness.verdicts.thresholds import Case
 from rppg_core.errors import UserError
@@ -115,6 +116,12 @@ class CaseRun:
             if not timing.get("valid", True)
         }
 
+    @property
+    def unrecorded(self) -> Mapping[str, str]:
+        """Recordings whose replay ended without a record, with the reason: out of memory, say."""
+        recorded = {one.recording for one in self.replays}
+        return {name: why for name, why in self.failures.items() if name not in recorded}
+
     def named(self, *path: str) -> str:
         """The distinct values of a field of the raw records, for the summary."""
         found = []
@@ -213,7 +220,9 @@ def _case_run(
     failures = {r.recording: r.record.error for r in replays if r.record.error is not None}
     if run is None:
         return CaseRun(case, synthetic, replays, failures, 0)
-    planned, cut_off = run.planned.get(case), case not in run.gates
+    gates = run.gates.get(case)
+    planned = run.planned.get(case)
+    cut_off = gates is None or any(one.gate == COMPLETED for one in gates)
     return CaseRun(case, synthetic, replays, failures, 0, planned=planned, cut_off=cut_off)
 
 

@@ -13,11 +13,11 @@ from rich.text import Text
 from harness.case_verdicts import Verdicts, summarise
 from harness.datasets.selection import parse_conditions
 from harness.examine import study
+from harness.plain_text import printable
 from harness.realtime import unfinished_runs
 from harness.replays import CaseRun, likeness, load_cases, whole_of
 from harness.reports.accuracy_tables import accuracy_tables
 from harness.reports.conditions import condition_tables
-from harness.reports.progress import printable
 from harness.reports.terminal import summary
 from harness.run_selection import HELP_WITH_CASES, add_history_options, select_one
 from harness.verdicts.accuracy import score

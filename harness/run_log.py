@@ -94,6 +94,10 @@ class RunLog:
         if run.replays:
             self._fill(lambda history: history.put_case(self._results, run, gates))
 
+    def ended(self, case: Case, gates: tuple[GateResult, ...], boards: Mapping[str, Any]) -> None:
+        """A case did not come to its end, as ``gates`` say; what it has is judged no further."""
+        self._write(lambda old: old.with_results(boards, {case: gates}))
+
     def finish(self) -> None:
         """The run came to its end."""
         self._write(lambda run: replace(run, finished=True))

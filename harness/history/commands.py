@@ -76,7 +76,7 @@ def rebuild(options: argparse.Namespace) -> int:
         new = Path(folder) / HISTORY_FILE
         with History(new, create=True) as history:
             status = _import(history, list(run_folders(options.results)))
-        before = target.with_name(target.name + ".before")
+        before = _kept_as(target)
         if target.exists():
             target.replace(before)
             print(f"the history before: {before}")
@@ -84,6 +84,16 @@ def rebuild(options: argparse.Namespace) -> int:
         target.with_name(target.name + "-journal").unlink(missing_ok=True)
         new.replace(target)
     return status
+
+
+def _kept_as(target: Path) -> Path:
+    """Return where the file is kept: no other that was kept is overwritten."""
+    kept = target.with_name(target.name + ".before")
+    number = 1
+    while kept.exists():
+        number += 1
+        kept = target.with_name(f"{target.name}.before-{number}")
+    return kept
 
 
 def import_runs(options: argparse.Namespace) -> int:

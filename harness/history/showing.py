@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.history.trend import PROVENANCE, Point
+from harness.plain_text import printable
 from harness.reports.layout import NOTHING, SHOWN, milliseconds, number, plain_table
-from harness.reports.progress import printable
 from harness.verdicts.thresholds import Case
 
 BARS = "▁▂▃▄▅▆▇█"

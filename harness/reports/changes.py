@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.comparing import EQUAL, Line
+from harness.plain_text import printable
 from harness.reports.layout import NOTHING, SHOWN, SYNTHETIC, plain_table
-from harness.reports.progress import printable
+from harness.reports.markdown import markdown_text
 from harness.run_sides import Side
 from harness.verdicts.outcome import GRAVEST_FIRST, Outcome
 from rppg_core.records import INSTRUCTIONS
@@ -59,13 +60,13 @@ def markdown(lines: Sequence[Line]) -> str:
     rows: list[str] = []
     for (old, new), own in _by_pair(lines):
         title, *origin = _titles(old, new)
-        rows += [f"**{_plain_text(title)}**: {_gist(own)}", ""]
-        rows += [" \\\n".join(map(_plain_text, [*origin, *_notes(old, new)])), ""]
+        rows += [f"**{markdown_text(title)}**: {_gist(own)}", ""]
+        rows += [" \\\n".join(map(markdown_text, [*origin, *_notes(old, new)])), ""]
         rows += ["| what | " + " | ".join(COLUMNS) + " | verdict |"]
         rows += ["|---|" + "--:|" * len(COLUMNS) + "---|"]
         for one in own:
             cells = (*_cells(one), _verdict(one).plain)
-            rows.append("| " + " | ".join(map(_plain_text, cells)) + " |")
+            rows.append("| " + " | ".join(map(markdown_text, cells)) + " |")
         rows.append("")
     if any(_synthetic(one.old, one.new) for one in lines):
         rows.append(SYNTHETIC_NOTE)
@@ -158,10 +159,6 @@ def _end(value: float, digits: int) -> str:
 def _digits(percent: float) -> int:
     """Digits that are worth something of a change in percent."""
     return 2 if percent < 10 else 1 if percent < 100 else 0
-
-
-def _plain_text(cell: str) -> str:
-    return printable(cell).replace("|", "\\|").replace("*", "\\*")
 
 
 def _synthetic(*sides: Side) -> bool:

@@ -5,11 +5,11 @@ Names in records are text to both: they can neither end a command nor start a li
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Sequence
 
 from harness.reports.gate_words import Kind
+from harness.reports.markdown import markdown_text
 from harness.reports.page.content import key_figures
 from harness.reports.page.shown import Shown
 from harness.reports.plain_words import Judged, explained, gates_of, headline, outcomes
@@ -37,14 +37,14 @@ def summary(
     title = "No verdicts were kept of this run." if kept is None else headline(judged)
     synthetic = sorted({one.run.case.dataset for one in cases if one.run.synthetic})
     counting = sorted({one.run.case.board for one in cases if one.counts is not None})
-    lines = [f"## {sign}{_text(title)}", ""]
+    lines = [f"## {sign}{markdown_text(title)}", ""]
     if kept is not None and not kept.finished:
         lines += ["The run was cut off before its end.", ""]
     if synthetic:
-        names = ", ".join(map(_text, synthetic))
+        names = ", ".join(map(markdown_text, synthetic))
         lines += [f"**Synthetic data** ({names}): rendered clips; no person was measured.", ""]
     if counting:
-        names = ", ".join(map(_text, counting))
+        names = ", ".join(map(markdown_text, counting))
         lines += [f"**Work, not time** ({names}): counted in millions of instructions.", ""]
     lines += [*_table(cases, judged), "", *_undecided(judged)]
     if page is not None:
@@ -61,10 +61,12 @@ def _table(cases: Sequence[Shown], judged: Sequence[Judged]) -> list[str]:
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for one in cases:
         figures, here = key_figures(one), found.get(one.run.case, {})
-        cells = [_text(str(one.run.case))]
+        cells = [markdown_text(str(one.run.case))]
         for kind in columns:
             sign = f"{SIGNS[here[kind]]} {here[kind].value}" if kind in here else ""
-            cells.append(", ".join(filter(None, (sign, _text(figures.get(kind, ""))))) or "–")
+            cells.append(
+                ", ".join(filter(None, (sign, markdown_text(figures.get(kind, ""))))) or "–"
+            )
         cells += [str(len(one.run.replays)), str(len(one.run.failures))]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
@@ -74,7 +76,7 @@ def _undecided(judged: Sequence[Judged]) -> list[str]:
     """The gates that did not pass, the gravest first; of the others only how many they are."""
     told = _not_passed(judged)
     lines = [
-        f"- {SIGNS[gate.outcome]} {_text(str(one.case))}: {_text(explained(gate))}"
+        f"- {SIGNS[gate.outcome]} {markdown_text(str(one.case))}: {markdown_text(explained(gate))}"
         for one, gate in told[:GATES_LISTED]
     ]
     if len(told) > GATES_LISTED:
@@ -116,8 +118,3 @@ def _escaped(text: str, more: str = "") -> str:
 def _not_passed(judged: Sequence[Judged]) -> list[tuple[Judged, GateResult]]:
     pairs = [(one, gate) for one in judged for gate in dict.fromkeys(one.gates) if not gate.passed]
     return sorted(pairs, key=lambda pair: GRAVEST_FIRST.index(pair[1].outcome))
-
-
-def _text(said: str) -> str:
-    """Text that Markdown shows as it is, on one line."""
-    return html.escape(re.sub(r"([\\`*_\[\]|~#!])", r"\\\1", " ".join(said.split())), quote=False)

@@ -24,6 +24,7 @@ class Kind(str, Enum):
     REFERENCE = "agreement with the reference run"
     REPEAT = "repeatability"
     BASELINE = "match with the baseline"
+    COMPLETENESS = "completeness"
     OTHER = "other checks"
 
 
@@ -65,6 +66,13 @@ MEANINGS: Mapping[str, Meaning] = {
         "the mean signal-to-noise ratio of the pulse is {figure}",
         "dB",
         least=True,
+    ),
+    names.COMPLETED: Meaning(Kind.COMPLETENESS, "the case came to its end"),
+    names.SPOILT: Meaning(
+        SPEED,
+        "recordings with invalid times",
+        "the times of {figure} of the recordings are invalid",
+        "%",
     ),
     names.REPLAYED: Meaning(ACCURACY, "replays without a heart rate"),
     names.RTF: Meaning(

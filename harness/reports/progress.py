@@ -9,6 +9,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from harness.plain_text import printable
 from harness.verdicts.thresholds import Case
 
 
@@ -77,8 +78,3 @@ class CampaignProgress:
 
     def _print(self, line: str) -> None:
         self._console.print(printable(line), markup=False)
-
-
-def printable(text: str) -> str:
-    """The text on one line, without what would steer a terminal: names come from data sets."""
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rich.table import Table
 from rich.text import Text
 
+from harness.plain_text import printable
 from harness.reports.layout import (
     NOTHING,
     Row,
@@ -19,7 +20,6 @@ from harness.reports.layout import (
     plain_table,
     verdicts_of,
 )
-from harness.reports.progress import printable
 from harness.verdicts.outcome import GateResult
 from harness.verdicts.realtime import Minute, RealTimeReport, SustainedRun, rank
 from harness.verdicts.thresholds import Case

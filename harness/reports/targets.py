@@ -12,9 +12,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from harness.plain_text import printable
 from harness.rating import Target
 from harness.reports.layout import NOTHING, dataset_name, milliseconds, number, plain_table
-from harness.reports.progress import printable
+from harness.reports.markdown import markdown_text
 from harness.verdicts.accuracy import HeartRateGroup
 from harness.verdicts.latency import STAGES
 
@@ -45,15 +46,14 @@ def markdown(targets: Sequence[Target]) -> str:
     lines = []
     for dataset in dict.fromkeys(one.case.dataset for one in targets):
         here = [one for one in targets if one.case.dataset == dataset]
-        lines += [f"**{printable(dataset_name(here[0].case, here[0].synthetic))}**", ""]
+        lines += [f"**{markdown_text(dataset_name(here[0].case, here[0].synthetic))}**", ""]
         for columns, row in ((HEAD, head_row), (rest_columns(here), rest_row(here))):
             lines.append("| " + " | ".join(columns) + " |")
             lines.append("|---|---|" + "--:|" * (len(columns) - 2))
             for one in here:
-                cells = (printable(cell).replace("|", "\\|") for cell in row(one))
-                lines.append("| " + " | ".join(cells) + " |")
+                lines.append("| " + " | ".join(map(markdown_text, row(one))) + " |")
             lines.append("")
-    return "\n".join([*lines, *(note.replace("*", "\\*") + "  " for note in notes(targets))])
+    return "\n".join([*lines, *(markdown_text(note) + "  " for note in notes(targets))])
 
 
 def as_json(targets: Sequence[Target]) -> str:

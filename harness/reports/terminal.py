@@ -11,6 +11,7 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
+from harness.plain_text import printable
 from harness.reports.baseline_table import Against, baseline_notes, baseline_table
 from harness.reports.counting import Counted, count_table, estimates
 from harness.reports.intervals import INTERVALS_NOTE, written
@@ -24,7 +25,6 @@ from harness.reports.layout import (
     number,
     verdicts_of,
 )
-from harness.reports.progress import printable
 from harness.reports.realtime import RealTime, realtime_notes, realtime_tables
 from harness.reports.stages import stage_table
 from harness.reports.variants import FLOAT, Fidelity, Variant, fidelity_table, overview_tables

@@ -11,7 +11,7 @@ from harness.verdicts.gates import COMPARABLE
 from harness.verdicts.noninferiority import PairedError
 from harness.verdicts.outcome import GateResult, Outcome
 from harness.verdicts.provenance import Changed, Compared, changed
-from harness.verdicts.run_latency import EXACT
+from harness.verdicts.run_latency import EXACT, pooled_session_sd, session_sd_percent
 from harness.verdicts.selftest_findings import SelfTest
 from harness.verdicts.thresholds import ChangeRule
 
@@ -19,8 +19,6 @@ COMPLETE = "complete"
 BASELINE = "baseline"
 NAMED = 5
 """Of a long list of recordings, so many are named in a line."""
-SESSIONS_THAT_TELL = 3
-"""A standard deviation of two sessions is little better than a guess."""
 APPROVE = "approve it with --update-baseline"
 
 
@@ -152,16 +150,15 @@ def session_sd(
 ) -> tuple[float, float]:
     """Return how far sessions lie apart, in percent, and the degrees of freedom of that.
 
-    As a self-test of the same processor found, else as the sessions of the baseline do, else as the
-    rule says. Counts do not lie apart.
+    As a self-test of the same processor found, else as the rule says and the sessions of the
+    baseline do. Counts do not lie apart.
     """
     if approved.unit == "minstr":
         return 0.0, EXACT
     if tested is not None and tested.holds_for(approved.measured_with):
         return tested.session_sd_percent, tested.sessions - 1
-    if approved.sessions < SESSIONS_THAT_TELL:
-        return rule.session_sd_percent, EXACT
-    return approved.session_sd_percent(), EXACT
+    seen = session_sd_percent(approved.totals)
+    return pooled_session_sd(rule.session_sd_percent, seen, approved.sessions - 1)
 
 
 def no_baseline(compared: Compared, where: str) -> GateResult:

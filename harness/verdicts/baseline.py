@@ -107,13 +107,13 @@ class TimePart(_Part):
         found = self.recordings[name].stages
         return sum(float(np.mean(found[stage])) for stage in stages if stage in found)
 
-    def session_sd_percent(self) -> float:
-        """Return how far sessions lie apart as a whole; 0 where one session cannot tell."""
-        if self.sessions < 2:
-            return 0.0
-        totals = [np.sum(list(one.stages.values()), axis=0) for one in self.recordings.values()]
-        logs = np.log(np.asarray(totals, dtype=np.float64))  # (recordings, sessions)
-        return float(100 * np.std((logs - logs.mean(axis=1, keepdims=True)).mean(axis=0), ddof=1))
+    @property
+    def totals(self) -> dict[str, tuple[float, ...]]:
+        """Runs of all stages together, by recording."""
+        return {
+            name: tuple(np.sum(list(one.stages.values()), axis=0))
+            for name, one in self.recordings.items()
+        }
 
 
 class Baseline(_Part):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from harness.plain_text import printable
 from harness.verdicts.accuracy import AccuracyReport, score
 from harness.verdicts.counts import CountReport
 from harness.verdicts.fidelity import FidelityReport
@@ -58,7 +59,7 @@ def explain_accuracy(
         without = score([one for one in report.scored if one is not worst[0]]).overall
         lines.append(
             f"Mean absolute error {report.overall.mae_bpm:.2f} bpm; "
-            f"{without.mae_bpm:.2f} bpm without {worst[0].recording}."
+            f"{without.mae_bpm:.2f} bpm without {printable(worst[0].recording)}."
         )
     return "\n".join(lines + _failures(failures))
 
@@ -121,7 +122,7 @@ def explain_sustained(
         worst = sorted(run.judged, key=lambda one: -(one.real_time_factor or 0.0))[:WORST_SHOWN]
         rows: list[Row] = [("minute", "RTF", "late %", "dropped %", "p99 ms", "deg. C", "MHz")]
         rows += [_minute_row(one) for one in worst]
-        lines += ["", f"{run.recording}, slowest of {len(run.minutes)} minutes:"]
+        lines += ["", f"{printable(run.recording)}, slowest of {len(run.minutes)} minutes:"]
         lines += aligned(rows, names=1)
         if run.throttled_after_s is not None:
             what = ", ".join(run.throttled)
@@ -249,7 +250,7 @@ def _gates(case: Case, what: str, results: Sequence[GateResult]) -> list[str]:
         verdict = "holds"
     lines = [f"{case}: {what} {verdict}"]
     gravest_first = sorted(results, key=lambda one: GRAVEST_FIRST.index(one.outcome))
-    return lines + [f"  {WORDS[one.outcome]}  {one.message}" for one in gravest_first]
+    return lines + [f"  {WORDS[one.outcome]}  {printable(one.message)}" for one in gravest_first]
 
 
 def _stage_row(stage: StageFigures, limit: float | None) -> Row:
@@ -288,12 +289,13 @@ def _failures(failures: Mapping[str, str] | None) -> list[str]:
         return []
     shown = sorted(failures)[:FAILURES_SHOWN]
     lines = ["", f"Failed replays: {len(failures)}"]
-    lines += [f"  {name}: {' '.join(failures[name].split())}" for name in shown]
+    lines += [printable(f"  {name}: {' '.join(failures[name].split())}") for name in shown]
     return lines + [f"  and {len(failures) - len(shown)} more"] * (len(failures) > len(shown))
 
 
 def aligned(rows: Sequence[Row], names: int) -> list[str]:
     """Lay out rows in columns; the first ``names`` are text, the others figures."""
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [
         "  "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.plain_text import printable
 from harness.verdicts.against_baseline import Comparison
 from harness.verdicts.change_gates import ALL
 from harness.verdicts.explain import Row, aligned
@@ -17,7 +18,7 @@ def explain_changes(comparison: Comparison | None) -> str:
     lines = [*_errors(comparison), *_times(comparison)]
     if comparison.noted and (comparison.pairs or comparison.moved):
         lines += ["", "Not as when the baseline was made:"]
-        lines += [f"  {one}" for one in comparison.noted]
+        lines += [printable(f"  {one}") for one in comparison.noted]
     return "\n".join(["", *lines]) if lines else ""
 
 

@@ -26,6 +26,10 @@ IN_WORST_MINUTE = ".worst_minute"
 MINSTR_PER_FRAME = "minstr_per_frame"
 COMPARABLE = "comparable"
 REPLAYED = "replayed"
+COMPLETED = "completed"
+SPOILT = "spoilt_percent"
+MOST_SPOILT_PERCENT = 10.0
+"""Of the recordings; what is left of a case with more says nothing of how it usually runs."""
 RULE = "rule"
 LOST = "lost_locks"
 PAIRED = "paired_bpm"
@@ -77,8 +81,8 @@ def gate_accuracy(
     """
     rule = find_rule(thresholds.accuracy, case)
     if rule is None:
-        return (_no_rule("accuracy", case), *_replayed(failures))
-    results = [*_replayed(failures)]
+        return (_no_rule("accuracy", case), *gate_replayed(failures))
+    results = [*gate_replayed(failures)]
     if rule.max_mae_bpm is not None:
         figure, limit = report.overall.mae_bpm, rule.max_mae_bpm
         results.append(_at_most(MAE, "mean absolute error", figure, limit, unit="bpm", rule=rule))
@@ -108,8 +112,8 @@ def gate_latency(
     """
     rule = find_rule(thresholds.latency, case)
     if rule is None or rule.baseline_minstr_per_frame:  # those are for boards without a clock
-        return (_no_rule("latency", case), *_replayed(failures))
-    results = [*_replayed(failures)]
+        return (_no_rule("latency", case), *gate_replayed(failures))
+    results = [*gate_replayed(failures)]
     if rule.max_real_time_factor is not None:
         figure, limit = report.real_time_factor, rule.max_real_time_factor
         results.append(_at_most(RTF, "real-time factor", figure, limit, unit="", rule=rule))
@@ -119,6 +123,29 @@ def gate_latency(
         held = _at_most(stage_gate(stage), what, figure, limit, unit="ms", rule=rule)
         results.append(replace(held, stage=stage))
     return tuple(results)
+
+
+def gate_spoilt(invalid: Mapping[str, str], timed: int) -> tuple[GateResult, ...]:
+    """Say how much of a case has no valid times; nothing where all has.
+
+    Args:
+        invalid: for each recording whose times are spoilt, the reason.
+        timed: how many recordings have valid times.
+    """
+    if not invalid:
+        return ()
+    count = len(invalid) + timed
+    percent = 100.0 * len(invalid) / count
+    outcome = Outcome.INVALID if percent > MOST_SPOILT_PERCENT else Outcome.PASS
+    reasons = "; ".join(sorted(set(invalid.values())))
+    message = f"times of {len(invalid)} of {count} recordings are invalid: {reasons}"
+    return (GateResult(SPOILT, percent, MOST_SPOILT_PERCENT, outcome, message),)
+
+
+def gate_ended(reason: str) -> GateResult:
+    """Return the failure of a case that did not come to its end."""
+    message = f"it did not come to its end: {reason}"
+    return GateResult(COMPLETED, None, None, Outcome.FAIL, message)
 
 
 def gate_realtime(
@@ -134,8 +161,8 @@ def gate_realtime(
     """
     rule = find_rule(thresholds.latency, case)
     if rule is None or not _asks_of_pace(rule):
-        return (_no_bound(rule, case), *_replayed(failures))
-    results = [*_replayed(failures)]
+        return (_no_bound(rule, case), *gate_replayed(failures))
+    results = [*gate_replayed(failures)]
     for gate, what, figure, limit, unit in (
         (MISSED, "frames that were late", report.missed_percent, rule.max_missed_percent, "%"),
         (DROPPED, "frames dropped", report.dropped_percent, rule.max_dropped_percent, "%"),
@@ -164,8 +191,8 @@ def gate_sustained(
     paced = any(one.dropped is not None for run in runs for one in run.minutes)
     asks = rule is not None and rule.max_real_time_factor is not None
     if rule is None or not (asks or (paced and _asks_of_pace(rule))):
-        return (_no_bound(rule, case), *_replayed(failures))
-    results = [*_replayed(failures)]
+        return (_no_bound(rule, case), *gate_replayed(failures))
+    results = [*gate_replayed(failures)]
     bounds: list[tuple[str, str, Callable[[Minute], float | None], float | None, str]] = [
         (RTF, "real-time factor", lambda one: one.real_time_factor, rule.max_real_time_factor, "")
     ]
@@ -179,12 +206,17 @@ def gate_sustained(
     for gate, what, figure_of, limit, unit in bounds:
         if limit is None:
             continue
-        known = [(found, one) for one in minutes if (found := figure_of(one)) is not None]
-        figure, worst = max(known, key=lambda pair: pair[0], default=(None, None))
+        known = [(figure_of(one), one) for one in minutes]
+        # A minute without a figure is worse than any: no heart rate came in it.
+        figure, worst = max(known, key=lambda pair: _unknown_last(pair[0]), default=(None, None))
         name, named = gate + IN_WORST_MINUTE, f"{what}, minute {worst.number if worst else '?'}"
         held = _at_most(name, named, figure, limit, unit=unit, rule=rule)
         results.append(_why_no_delay(held))
     return tuple(results)
+
+
+def _unknown_last(figure: float | None) -> float:
+    return float("inf") if figure is None else figure
 
 
 def _why_no_delay(held: GateResult) -> GateResult:
@@ -234,8 +266,8 @@ def gate_counts(
             f"no latency rule with baseline_minstr_per_frame matches {case}, whose board counts "
             "instructions; add one with the figures of this run, once reviewed"
         )
-        return (GateResult(RULE, None, None, Outcome.FAIL, message), *_replayed(failures))
-    results = [*_replayed(failures)]
+        return (GateResult(RULE, None, None, Outcome.FAIL, message), *gate_replayed(failures))
+    results = [*gate_replayed(failures)]
     for name, wanted in rule.measured_with.items():
         found = (measured_with or {}).get(name)
         if found != wanted:
@@ -268,8 +300,8 @@ def gate_quantization(
     """
     rule = find_rule(thresholds.quantization, case)
     if rule is None:
-        return (_no_rule("quantization", case), *_replayed(failures))
-    results = [*_replayed(failures)]
+        return (_no_rule("quantization", case), *gate_replayed(failures))
+    results = [*gate_replayed(failures)]
 
     def most(gate: str, what: str, figure: float | None, limit: float | None, unit: str) -> None:
         if limit is not None:
@@ -307,7 +339,7 @@ def _no_rule(section: str, case: Case) -> GateResult:
     return GateResult(RULE, None, None, Outcome.FAIL, message)
 
 
-def _replayed(failures: Mapping[str, str] | None) -> list[GateResult]:
+def gate_replayed(failures: Mapping[str, str] | None) -> list[GateResult]:
     """Return nothing where every replay succeeded: that is no figure worth a line."""
     if not failures:
         return []

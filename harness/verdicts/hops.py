@@ -191,6 +191,9 @@ def verdict(hops: Sequence[Hop]) -> str:
         out = hop.first_out
         if out is not None:
             return f"First out of tolerance: {hop.before} -> {hop.after}, {out.stage}: {out}."
+    empty = [f"{one.before} -> {one.after}" for one in hops if not one.differences]
+    if empty:
+        return f"Nothing was compared from {', '.join(empty)}: no heart rate is on both sides."
     unknown = sorted({one.what for hop in hops for one in hop.differences if one.within is None})
     if unknown:
         return f"Nothing is out of tolerance, but not all is known: {', '.join(unknown)}."

@@ -35,6 +35,9 @@ SESSIONS_TELL = 4
 """Degrees of freedom from which sessions themselves tell what they differ by; with 2, an interval
 that allowed for so poor an estimate would be twice as wide, and decide nothing."""
 
+ASSUMED_AS = 4
+"""What is assumed of how far sessions lie apart weighs as much as so many sessions more."""
+
 
 @dataclass(frozen=True)
 class Variance:
@@ -129,6 +132,21 @@ def session_sd_percent(runs: Runs) -> float:
         return 0.0
     within = found.run.value / count if found.run else 0.0
     return 100 * math.sqrt(max(0.0, found.session.value - within))
+
+
+def pooled_session_sd(
+    assumed_percent: float, seen_percent: float, freedom: int
+) -> tuple[float, float]:
+    """Return how far sessions lie apart, in percent, and the degrees of freedom of that.
+
+    What a few sessions show is a poor estimate, so it is weighed with what was assumed; ``freedom``
+    is how many sessions there are beyond one of a side. Without any the assumption is taken for
+    known.
+    """
+    if not freedom:
+        return assumed_percent, EXACT
+    squares = ASSUMED_AS * assumed_percent**2 + freedom * seen_percent**2
+    return math.sqrt(squares / (ASSUMED_AS + freedom)), float(ASSUMED_AS + freedom)
 
 
 def _half_width(pairs: Sequence[tuple[Array, Array]], given: Variance) -> float | None:

@@ -161,6 +161,10 @@ def test_a_board_that_does_not_answer_is_one_line(project):
     project.path.joinpath("boards.yaml").write_text("shut: {kind: ssh, host: 127.0.0.1, port: 1}\n")
     done = bench(project, "--board=shut")
     assert done.ret == FAILED
+    run = json.loads(next(project.path.glob("out/*/run.json")).read_text())
+    [gate] = run["cases"][0]["gates"]
+    assert (gate["gate"], gate["outcome"]) == ("completed", "fail")
+    assert "Connection refused" in gate["message"]
     text = done.stdout.str()
     assert "shut: 127.0.0.1:1 cannot be reached (Connection refused)" in text
     assert "Traceback" not in text

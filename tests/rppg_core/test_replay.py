@@ -309,6 +309,7 @@ def test_a_lease_that_is_lost_stops_the_replay_and_leaves_no_record(tmp_path, jo
     lease.write_text('{"generation": 7}')
     job["lease"] = {"file": str(lease), "generation": 7}
     job["recordings"][0]["path"] = str(pulsing_clip)
+    job["pace"] = "realtime"  # it goes on for 12 s, however fast this machine is
     command = [sys.executable, "-m", "rppg_core.replay", str(written(tmp_path, job))]
     child = subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -102,6 +102,9 @@ def test_rebuilding_gives_the_same_and_keeps_the_one_before(make_run, path, caps
     assert rppg_bench(["history", "rebuild", "--results", results]) == 0
     assert dump(path) == whole
     assert path.with_name("history.sqlite3.before").read_bytes().startswith(b"not a database")
+    assert rppg_bench(["history", "rebuild", "--results", results]) == 0
+    assert path.with_name("history.sqlite3.before").read_bytes().startswith(b"not a database")
+    assert dump(path.with_name("history.sqlite3.before-2")) == whole
     record = next(runs[1].glob("local/**/*.json"))
     record.write_text("{")
     assert rppg_bench(["history", "rebuild", "--results", results]) == 1

@@ -11,9 +11,12 @@ from harness.verdicts.fidelity import FidelityReport, Making, Pair
 from harness.verdicts.gates import (
     gate_accuracy,
     gate_counts,
+    gate_ended,
     gate_latency,
     gate_quantization,
     gate_realtime,
+    gate_replayed,
+    gate_spoilt,
     gate_sustained,
 )
 from harness.verdicts.hops import FIGURES, Difference
@@ -160,6 +163,9 @@ def baseline():
 
 
 GATES = {
+    "gate_replayed": lambda: gate_replayed({"s1": "no face"}),
+    "gate_spoilt": lambda: gate_spoilt({"s1": "throttled"}, 3),
+    "gate_ended": lambda: [gate_ended("coral01: unreachable")],
     "gate_accuracy": accuracy,
     "gate_latency": latency,
     "gate_counts": counts,

@@ -163,7 +163,7 @@ def test_old_records_and_a_run_without_any_heart_rate_have_a_page(tmp_path):
 
 @pytest.mark.parametrize(
     ("synthetic", "more", "seen"),
-    [(False, (), 0), (False, ("--thumbnails",), 1), (True, (), 1)],
+    [(False, (), 0), (False, ("--thumbnails",), 1), (True, (), 0)],
 )
 def test_faces_of_real_people_are_left_out_unless_asked_for(tmp_path, synthetic, more, seen):
     videos = tmp_path / "set"

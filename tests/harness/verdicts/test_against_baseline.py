@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from harness.verdicts.against_baseline import COMPLETE, Asked, compare_errors, compare_times
+from harness.verdicts.against_baseline import (
+    COMPLETE,
+    Asked,
+    compare_errors,
+    compare_times,
+    session_sd,
+)
 from harness.verdicts.baseline import (
     SESSIONS_KEPT,
     ErrorPart,
@@ -22,6 +28,7 @@ from harness.verdicts.explain_changes import explain_changes
 from harness.verdicts.gates import COMPARABLE
 from harness.verdicts.outcome import Outcome, gravest
 from harness.verdicts.provenance import Provenance
+from harness.verdicts.run_latency import EXACT
 from harness.verdicts.thresholds import ChangeRule
 
 BASE = {
@@ -195,11 +202,13 @@ def test_sessions_are_added_up_to_a_number_and_none_twice(factors):
 
 def test_sessions_tell_how_far_they_lie_apart():
     part = times()
-    assert part.session_sd_percent() == 0.0
+    assert session_sd(RULE, part) == (RULE.session_sd_percent, EXACT)
     for seed, factor in enumerate((0.9, 1.0, 1.1), start=1):
         part = add_session(part, times(factor, seed=seed))
-    expected = 100 * np.std(np.log([1.0, 0.9, 1.0, 1.1]), ddof=1)
-    assert part.session_sd_percent() == pytest.approx(expected, rel=0.1)
+    seen = 100 * np.std(np.log([1.0, 0.9, 1.0, 1.1]), ddof=1)
+    found, freedom = session_sd(RULE, part)
+    assert found == pytest.approx(np.sqrt((4 * 1.0**2 + 3 * seen**2) / 7), rel=0.1)
+    assert freedom == 7
     # A board whose sessions lie so far apart cannot be called slower by 15 %.
     unsure = compare_times(RULE, part, times(1.15, seed=9), ALL)
     assert outcome(unsure, SLOWDOWN) is Outcome.INCONCLUSIVE
