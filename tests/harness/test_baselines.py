@@ -304,28 +304,20 @@ def test_a_fingerprint_tells_videos_apart(tmp_path):
 @pytest.fixture
 def shuffled():
     """Make a model whose larger kernels have their weights in random order."""
-    from ai_edge_litert.interpreter import Interpreter
+    from ai_edge_litert import schema_py_generated as schema
 
     def make(path):
-        whole, card = path.read_bytes(), read_card(path)
-        whole = whole[: whole.rindex(b"PK\x03\x04")]
-        interpreter = Interpreter(str(path))
-        interpreter.allocate_tensors()
-        rng, kernels = np.random.default_rng(0), 0
-        # What an operator writes holds whatever lay in memory, the model's own bytes maybe.
-        written = {one for op in interpreter._get_ops_details() for one in op["outputs"]}
-        for about in interpreter.get_tensor_details():
-            small = len(about["shape"]) != 4 or np.prod(about["shape"]) < 500
-            if small or about["index"] in written:
-                continue
-            try:
-                kernel = interpreter.get_tensor(about["index"])
-            except ValueError:  # what is between layers has no value yet
-                continue
-            if whole.count(kernel.tobytes()) == 1:
-                mixed = rng.permutation(kernel.ravel()).tobytes()
-                whole, kernels = whole.replace(kernel.tobytes(), mixed), kernels + 1
+        whole, card = bytearray(path.read_bytes()), read_card(path)
+        del whole[whole.rindex(b"PK\x03\x04") :]
+        model, rng, kernels = schema.Model.GetRootAs(whole), np.random.default_rng(0), 0
+        graph = model.Subgraphs(0)
+        for tensor in map(graph.Tensors, range(graph.TensorsLength())):
+            stored = model.Buffers(tensor.Buffer())
+            if tensor.ShapeLength() == 4 and stored.DataLength() >= 2000:
+                weights = stored.DataAsNumpy().view(np.float32)  # where it lies in `whole`
+                weights[:] = rng.permutation(weights)
+                kernels += 1
         assert kernels > 4
-        return attach_card(whole, card)
+        return attach_card(bytes(whole), card)
 
     return make
