@@ -85,9 +85,10 @@ class Told:
 
 
 def told(judged: Sequence[Judged]) -> list[Told]:
-    """The verdict of each kind, and the gates that decide it."""
+    """The verdict of each kind, the gravest first, and the gates that decide it."""
     found = []
-    for kind, outcome in outcomes(judged).items():
+    gravest_first = sorted(outcomes(judged).items(), key=lambda one: GRAVEST_FIRST.index(one[1]))
+    for kind, outcome in gravest_first:
         here = gates_of(judged, kind)
         claim = _claim(outcome, [kind])
         if outcome is Outcome.PASS:
