@@ -30,6 +30,7 @@ from harness.verdicts.run_latency import (
     EXACT,
     SESSIONS_TELL,
     Runs,
+    counts_added,
     pooled_session_sd,
     session_sd_percent,
     slowdown,
@@ -154,8 +155,8 @@ def _times(old: Side, new: Side, margins: Margins) -> list[Line]:
         if not (before[stage] or after[stage]):
             continue
         was, now = ({name: one[stage][name] for name in both} for one in (before, after))
-        known = (0.0, EXACT) if counted else _between_sessions((was, now), margins.session_sd)
-        change = slowdown(was, now, margin, *known)
+        known = _between_sessions((was, now), margins.session_sd)
+        change = counts_added(was, now, margin) if counted else slowdown(was, now, margin, *known)
         old_mean, new_mean = (_mean(one) for one in (was, now))
         line = Line(old, new, stage, "%", change, was=old_mean, now=new_mean, of=of)
         judged = _judged(line)

@@ -23,6 +23,7 @@ from rppg_core.records import INSTRUCTIONS
 SYNTHETIC_NOTE = "synthetic: rendered clips with a known pulse; no person was measured"
 MOST = 999
 ONE_RUN = "one run a side: what whole runs differ by in time is assumed (--session-sd)"
+COUNTED = "M instr do not vary: from the least to the most of a recording, instead of an interval"
 COLUMNS = ("was", "now", "change", "99 % CI", "n")
 WORDS = {
     Outcome.FAIL: "worse",
@@ -110,7 +111,9 @@ def _titles(old: Side, new: Side) -> list[str]:
 def _notes(old: Side, new: Side) -> list[str]:
     left = dict.fromkeys((*old.left_out, *new.left_out))
     notes = [printable(f"left out, not whole: {name}") for name in left]
-    if old.unit == new.unit != INSTRUCTIONS and len(old.names) == len(new.names) == 1:
+    if old.unit == new.unit == INSTRUCTIONS:
+        notes.append(COUNTED)
+    elif old.unit == new.unit and len(old.names) == len(new.names) == 1:
         notes.append(ONE_RUN)
     return notes
 

@@ -264,3 +264,12 @@ def test_times_are_invalid_where_the_board_was_busier(tmp_path, said):
     assert "invalid < 5" in out, "and as good it is not either"
     status, out, _ = said(quiet, busy(tmp_path / "d", 0.2, slower=1.5))
     assert status == 1 and "invalid" not in out
+
+
+def test_instructions_are_what_they_are_and_held_against_the_margin_alone(tmp_path, said):
+    counted = {"unit": "instructions"}
+    old = run_of(tmp_path / "old", **counted)
+    status, out, _ = said(old, run_of(tmp_path / "little", slower=1.004, **counted))
+    assert status == 0 and "FAIL" not in out and "M instr do not vary" in out
+    status, out, _ = said(old, run_of(tmp_path / "more", slower=1.006, **counted))
+    assert status == 1 and "FAIL < 0.5" in out
