@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from harness.boards.errors import BoardError
-from harness.boards.wire import BOARD_SILENCE_S, AgentCall, Deadline, Wire
+from harness.boards.errors import BoardError, Kind
+from harness.boards.wire import BOARD_SILENCE_S, RETRYABLE, AgentCall, Deadline, Wire
 from rppg_core.errors import UserError
 
 POLL_S = 1.0
@@ -116,17 +116,17 @@ class Lease:
             while not self._stop.is_set():
                 for answer in self._call.poll(POLL_S):
                     if "lost" in answer:
-                        self._failure = lease_lost(self._board, str(answer["lost"]))
+                        self._failure = lease_lost(self._board, answer["lost"], answer["kind"])
                         return
         except (BoardError, UserError) as error:
             self._failure = error
 
 
-def lease_lost(board: str, reason: str) -> BoardError:
-    """Return the error of a lease that is no longer ours."""
-    return BoardError(
-        reason, board=board, doing="using it", retryable=False, kind="lease", hint="start again"
-    )
+def lease_lost(board: str, reason: str, kind: Kind) -> BoardError:
+    """Return the error of a lease that is no longer ours; one that lapsed may be had again."""
+    lapsed = kind in RETRYABLE
+    hint = "" if lapsed else "start again"
+    return BoardError(reason, board=board, doing="using it", retryable=lapsed, kind=kind, hint=hint)
 
 
 def _place(waiting: dict[str, Any]) -> str:

@@ -11,9 +11,10 @@ from typing import Any
 
 from harness.boards import agent, onboard
 from harness.boards.errors import BoardError, Kind
+from harness.boards.onboard.answers import ACKNOWLEDGED
 from rppg_core.errors import UserError
 
-ONBOARD = ("lease", "cache", "store", "health", "packages", "checks")
+ONBOARD = ("lease", "cache", "store", "answers", "keeping", "health", "packages", "checks")
 """Modules sent with the agent, each after those it imports."""
 
 
@@ -41,6 +42,8 @@ BEAT_S = 5.0
 """How often the host tells the board that it is alive; well below ``agent.HOST_SILENCE_S``."""
 STOP_S = agent.KILL_GRACE_S + 5.0
 """How long the agent may take to end what it started and then itself."""
+RETRYABLE: tuple[Kind, ...] = ("damaged", "unreachable")
+"""Kinds of what the agent refuses that may go well the next time."""
 COMMAND_NOT_FOUND = (126, 127)
 TOO_OLD = 3
 
@@ -132,7 +135,7 @@ class AgentCall:
 
     def acknowledge(self, deadline: Deadline) -> None:
         """Tell the agent that the host has what it came for."""
-        self._send(agent.ACKNOWLEDGED, deadline)
+        self._send(ACKNOWLEDGED, deadline)
 
     def beat(self, deadline: Deadline) -> None:
         """Tell the agent that the host is alive, if it is time to."""
@@ -181,7 +184,7 @@ class AgentCall:
 
     def _refused(self, answer: dict[str, Any]) -> BoardError:
         kind = answer.get("kind")
-        return self.failed(answer["error"], retryable=kind == "damaged", kind=kind)
+        return self.failed(answer["error"], retryable=kind in RETRYABLE, kind=kind)
 
     def note(self, text: str) -> None:
         """Add to the diagnostics."""

@@ -23,13 +23,18 @@ RENEW_S = 2.0
 LOOK_S = 1.0
 """How often work under a lease looks whether it is still the current one."""
 TEXT_CHARS = 200
+GIVEN_UP = "the lease of this board was given up, its host was silent"
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 State = Dict[str, Any]
 
 
 class LeaseError(Exception):
-    """The lease is another's."""
+    """The lease was taken away."""
+
+
+class LapsedError(LeaseError):
+    """The lease was given up, because nothing was heard of its holder; it may be taken again."""
 
 
 class LeaseFile:
@@ -80,7 +85,7 @@ class LeaseFile:
 
     def renew(self, me: str, generation: int) -> None:
         """Say that the holder lives; raises ``LeaseError`` if it is the holder no more."""
-        with self._changing() as state:
+        with self._changing(spare=me) as state:
             self.check(me, generation, state)
             state["holder"]["seen_s"] = uptime_s()
 
@@ -96,24 +101,34 @@ class LeaseFile:
         with self._changing() as state:
             state["holder"] = None
             state["generation"] += 1
-            state["taken_by"] = who[:TEXT_CHARS]
+            state["taken"] = {"by": who[:TEXT_CHARS], "generation": state["generation"]}
         return state
 
     def check(self, me: str, generation: int, state: Optional[State] = None) -> None:
-        """Raise ``LeaseError`` unless the lease is the one of that generation."""
+        """Raise ``LeaseError`` unless the lease is the one of that generation.
+
+        One that nobody took away has lapsed, whoever has it now (``LapsedError``).
+        """
         state = state or self.read()
         holder = state["holder"]
-        if state["generation"] != generation or not holder or holder["id"] != me:
-            by = holder["who"] if holder else state.get("taken_by", "someone")
-            raise LeaseError("the lease of this board was taken by " + by)
+        if state["generation"] == generation and holder and holder["id"] == me:
+            return
+        taken = state.get("taken") or {"by": "", "generation": 0}
+        if taken["generation"] > generation:
+            raise LeaseError("the lease of this board was taken by " + taken["by"])
+        now = "; " + holder["who"] + " has it now" if holder and holder["id"] != me else ""
+        raise LapsedError(GIVEN_UP + now)
 
     @contextlib.contextmanager
-    def _changing(self) -> Iterator[State]:
-        """Give the state to be changed, the dead gone, and write what was made of it."""
+    def _changing(self, spare: str = "") -> Iterator[State]:
+        """Give the state to be changed, the dead gone, and write what was made of it.
+
+        ``spare`` is a holder who asks, so is alive, however long the board itself stood still.
+        """
         handle = os.open(str(self._mutex), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
-            state = _without_the_dead(self.read())
+            state = _without_the_dead(self.read(), spare)
             yield state
             self._write(state)
         finally:
@@ -158,8 +173,9 @@ def _entry(me: str, who: str) -> State:
     return {"id": me, "who": who[:TEXT_CHARS], "boot": boot_id(), "since_s": now, "seen_s": now}
 
 
-def _without_the_dead(state: State) -> State:
-    if state["holder"] and not _lives(state["holder"]):
+def _without_the_dead(state: State, spare: str = "") -> State:
+    holder = state["holder"]
+    if holder and not (_lives(holder) or (holder["id"] == spare and holder["boot"] == boot_id())):
         state["holder"] = None
     state["queue"] = [entry for entry in state["queue"] if _lives(entry)]
     return state
