@@ -123,6 +123,10 @@ class Board(ABC):
     def close(self) -> None:
         """Let go of the board; safe to call twice, and on a board that never connected."""
 
+    def check(self) -> None:
+        """Raise ``BoardError`` unless the board answers on this connection, and is still ours."""
+        self.facts()
+
     def hang_up(self) -> None:
         """Let go of a board that failed and is to be connected again; what is on it stays."""
         self.close()

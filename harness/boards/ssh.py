@@ -136,6 +136,10 @@ class RemoteBoard(Board):
         answer = self._ask({"op": "facts"}, "asking for its facts")
         return answer["facts"]  # type: ignore[no-any-return]
 
+    def check(self) -> None:
+        """Raise unless the board answers, under the lease where there is one."""
+        self._ask({"op": "present", "root": self._workdir, "files": []}, "asking whether it is up")
+
     def deploy(self) -> PutReport:
         """Put the pipeline's package on the board."""
         self.settle()

@@ -18,6 +18,7 @@ from harness.boards.settings import BoardSettings, HealthLimits
 from harness.campaign import Pipe, run_case
 from harness.datasets.registry import open_dataset
 from harness.datasets.selection import Selection, select
+from harness.pool import Pool
 from harness.verdicts.thresholds import Case
 
 pytestmark = pytest.mark.board
@@ -56,12 +57,12 @@ def dataset(tmp_path, clips):
 
 @pytest.fixture
 def run(dataset, tscan_file, tmp_path):
-    def start(board, observer, only=(), resume=False, timed=False, **effort):
+    def start(board, observer, only=(), resume=False, timed=False, pool=None, **effort):
         pipe = Pipe("tscan", tscan_file, "haar", {})
         case = Case(board.name, "tiny", "float32")
         with board:
             return run_case(
-                board,
+                pool or board,
                 select(dataset, Selection(tuple(only))),
                 case,
                 pipe,
@@ -116,6 +117,37 @@ def test_cut_connection_is_made_again(run, tmp_path):
     done = run(board, observer, ["subject1"])
     assert done.replays[0].record.ok
     assert "lost" in done.replays[0].record.raw["board_failures"][0]
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_cut_while_the_board_is_made_ready_is_got_over(run, tmp_path, pooled):
+    board = LoopbackBoard(workdir=str(tmp_path / "work"))
+    put = board.put
+
+    def cut_then_put(paths):
+        if board.__dict__.pop("put", None):  # the first of all
+            board._link.cut()
+        return put(paths)
+
+    board.put = cut_then_put
+    pool = Pool("one", [board], lambda one: one.facts()) if pooled else None
+    done = run(board, observer := Observer(), ["subject1"], pool=pool)
+    assert done.replays[0].record.ok
+    assert done.replays[0].record.raw["board_failures"] == []
+    assert sum("trying again" in line for line in observer.lines) == 1
+
+
+def test_board_that_is_never_ready_is_given_up(run, tmp_path):
+    board = LoopbackBoard(workdir=str(tmp_path / "work"))
+
+    def cut(paths):
+        board._link.cut()
+        board._link.fetch("x")
+
+    board.put = cut
+    with pytest.raises(BoardError, match=r"not connected|was lost"):
+        run(board, observer := Observer(), ["subject1"], board_retries=1)
+    assert sum("trying again" in line for line in observer.lines) == 1
 
 
 def test_board_that_stays_away_ends_the_case_and_keeps_what_was_done(run, tmp_path, monkeypatch):

@@ -264,6 +264,30 @@ def test_lease_given_up_for_silence_is_taken_again(visitor, job, tmp_path, monke
     assert len(visitor.replay(job("ok"), lambda event: None, LIMIT_S).records) == 1
 
 
+@pytest.mark.board
+def test_crash_of_a_replay_leaves_link_and_lease_as_they_are(host, visitor, job):
+    visitor.acquire(1.0, pytest.fail)
+    waiter = host("ok")
+    assert "place 1 in the queue" in waiter.until("wait")
+    link = visitor._open
+    with pytest.raises(BoardError, match="killed") as caught:
+        visitor.replay(job("killed"), lambda event: None, LIMIT_S)
+    recover(visitor, caught.value, "", 1.0, pytest.fail)
+    assert visitor._open is link
+    assert len(visitor.lease_state()["queue"]) == 1
+    assert len(visitor.replay(job("ok"), lambda event: None, LIMIT_S).records) == 1
+
+
+@pytest.mark.board
+def test_crash_over_a_link_that_is_gone_as_well_connects_again(visitor, job):
+    visitor.acquire(1.0, pytest.fail)
+    with pytest.raises(BoardError, match="killed") as caught:
+        visitor.replay(job("killed"), lambda event: None, LIMIT_S)
+    visitor._link.cut()
+    recover(visitor, caught.value, "", 1.0, pytest.fail)
+    assert len(visitor.replay(job("ok"), lambda event: None, LIMIT_S).records) == 1
+
+
 @pytest.mark.faults
 def test_link_that_stalls_for_20_s_costs_no_lease(sshd, target, package, job, tmp_path):
     cable = Cable(sshd.port)
