@@ -25,8 +25,8 @@ from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Tuple
 from harness.boards.onboard.answers import ACKNOWLEDGED, beat, reply
 from harness.boards.onboard.checks import checks
 from harness.boards.onboard.health import STOOD_STILL_S, Sampler
-from harness.boards.onboard.keeping import check_lease, hold, kind_of, lease_state
-from harness.boards.onboard.lease import LOOK_S, LeaseError, LeaseFile, boot_id
+from harness.boards.onboard.keeping import check_lease, hold, lease_state
+from harness.boards.onboard.lease import DISK_FULL, LOOK_S, LeaseError, LeaseFile, boot_id
 from harness.boards.onboard.packages import environment, packages
 from harness.boards.onboard.store import (
     Answer,
@@ -220,7 +220,7 @@ def replay(request: Request) -> Answer:
     now = _stamps(job)
     ended["changed"] = sorted(path for path in stamps if now.get(path) != stamps[path])
     gone = lost() if guard.reason or status == LEASE_LOST else None
-    ended["lease_lost"] = kind_of(gone) if gone else ""
+    ended["lease_lost"] = gone.kind if gone else ""
     reply(dict(ended, health=sampler.summary()))
     if guard.wait_acknowledged():
         shutil.rmtree(str(folder))
@@ -299,11 +299,12 @@ def main() -> None:
         check_lease(request)
         answer = OPERATIONS[request["op"]](request)
     except LeaseError as lost:
-        answer = {"error": str(lost), "kind": kind_of(lost)}
+        answer = {"error": str(lost), "kind": lost.kind}
     except DamagedError as damaged:
         answer = {"error": str(damaged), "kind": "damaged"}
     except OSError as error:
         answer = {"error": f"{error.strerror} ({error.filename})"}
+        answer.update({"kind": "out of disk"} if error.errno in DISK_FULL else {})
     except (ValueError, subprocess.SubprocessError) as error:
         answer = {"error": str(error)}
     reply(dict(answer, agent="done"))

@@ -11,7 +11,15 @@ from typing import Any
 from harness.boards import agent
 from harness.boards.base import EventHandler, ReplayResult
 from harness.boards.errors import BoardError, Kind
-from harness.boards.wire import RETRYABLE, AgentCall, Deadline, Wire, last_line, parse_object
+from harness.boards.wire import (
+    MAKE_ROOM,
+    RETRYABLE,
+    AgentCall,
+    Deadline,
+    Wire,
+    last_line,
+    parse_object,
+)
 
 FINISHED = (0, 1, 2)
 """Exit statuses of the replay program: all ok, some failed, job unusable; see ``rppg_core``."""
@@ -120,7 +128,7 @@ def _explain(call: AgentCall, ended: Mapping[str, Any], timeout_s: float) -> Boa
         return call.failed(
             said.removeprefix("replay: "),
             retryable=False,
-            hint="make room there, or set a 'disk_budget'",
+            hint=MAKE_ROOM,
             kind="out of disk",
         )
     if EDGE_TPU_TROUBLE.search(call.stderr_tail):

@@ -44,6 +44,9 @@ STOP_S = agent.KILL_GRACE_S + 5.0
 """How long the agent may take to end what it started and then itself."""
 RETRYABLE: tuple[Kind, ...] = ("damaged", "unreachable")
 """Kinds of what the agent refuses that may go well the next time."""
+MAKE_ROOM = "make room there, or set a 'disk_budget'"
+REMEDIES = {"out of disk": MAKE_ROOM, "busy": "it is in use, try again later"}
+"""What to do about kinds of what the agent refuses."""
 COMMAND_NOT_FOUND = (126, 127)
 TOO_OLD = 3
 
@@ -184,7 +187,8 @@ class AgentCall:
 
     def _refused(self, answer: dict[str, Any]) -> BoardError:
         kind = answer.get("kind")
-        return self.failed(answer["error"], retryable=kind in RETRYABLE, kind=kind)
+        hint = REMEDIES.get(str(kind), "")
+        return self.failed(answer["error"], retryable=kind in RETRYABLE, hint=hint, kind=kind)
 
     def note(self, text: str) -> None:
         """Add to the diagnostics."""

@@ -11,6 +11,7 @@ from harness.boards.onboard.lease import (
     GIVEN_UP,
     LOOK_S,
     RENEW_S,
+    HeldError,
     LapsedError,
     LeaseError,
     LeaseFile,
@@ -18,6 +19,8 @@ from harness.boards.onboard.lease import (
 )
 from harness.boards.onboard.store import Answer, Request, open_root
 
+CHANGING = ("sync", "discard", "environment", "replay")
+"""Requests that change something on the board, or take its time."""
 LEASE_SILENCE_S = 45.0
 """A host that says nothing for so long while it holds or awaits the lease is gone.
 
@@ -43,16 +46,11 @@ def hold(request: Request) -> Answer:
                 raise LapsedError(GIVEN_UP)
             lease.renew(me, generation)
     except LeaseError as lost:
-        return {"lost": str(lost), "kind": kind_of(lost)}
+        return {"lost": str(lost), "kind": lost.kind}
     except _TooLongError as state:
         return {"busy": state.args[0]}
     finally:
         lease.leave(me, generation)
-
-
-def kind_of(lost: LeaseError) -> str:
-    """Return what a lease that is no more is to the host: another's, or one to be taken again."""
-    return "unreachable" if isinstance(lost, LapsedError) else "lease"
 
 
 class _TooLongError(Exception):
@@ -108,7 +106,14 @@ def lease_state(request: Request) -> Answer:
 
 
 def check_lease(request: Request) -> None:
-    """Raise ``LeaseError`` if the request was made under a lease that is no more."""
+    """Raise ``LeaseError`` if the request was made under a lease that is no more.
+
+    Without any lease nothing may be changed while someone holds it (``HeldError``).
+    """
     held = request.get("lease")
     if held:
         LeaseFile(open_root(request["root"])).check(held["id"], held["generation"])
+    elif request["op"] in CHANGING:
+        holder = LeaseFile(open_root(request["root"])).show()["holder"]
+        if holder:
+            raise HeldError("held by " + holder["who"])

@@ -8,9 +8,13 @@ held the lease before the board was last started, has lost it; the wall clock pl
 Each taking has a generation, which only grows. Work done under a lease names its generation and
 stops when that is no longer the current one: a lease that was taken away stops its former holder.
 Not guaranteed: that a holder who lost the lease stops before its next look, ``LOOK_S`` later.
+
+A full disk must not keep anyone from the lease, without which no room can be made: the ballast, a
+file that holds nothing, lies beside it to be thrown off then.
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -23,6 +27,8 @@ RENEW_S = 2.0
 LOOK_S = 1.0
 """How often work under a lease looks whether it is still the current one."""
 TEXT_CHARS = 200
+BALLAST_BYTES = 1 << 16
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 GIVEN_UP = "the lease of this board was given up, its host was silent"
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
@@ -30,11 +36,21 @@ State = Dict[str, Any]
 
 
 class LeaseError(Exception):
-    """The lease was taken away."""
+    """The lease was taken away; ``kind`` is what that is to the host."""
+
+    kind = "lease"
 
 
 class LapsedError(LeaseError):
     """The lease was given up, because nothing was heard of its holder; it may be taken again."""
+
+    kind = "unreachable"
+
+
+class HeldError(LeaseError):
+    """The lease is another's, and was not asked for."""
+
+    kind = "busy"
 
 
 class LeaseFile:
@@ -43,6 +59,7 @@ class LeaseFile:
     def __init__(self, root: Path) -> None:
         self.path = root / "lease.json"
         self._mutex = root / "lease.lock"
+        self._ballast = root / "lease.ballast"
 
     def read(self) -> State:
         """Return the state as it stands, without waiting for anyone."""
@@ -135,12 +152,32 @@ class LeaseFile:
             os.close(handle)
 
     def _write(self, state: State) -> None:
+        text = json.dumps(state)
+        try:
+            self._replace(text)
+        except OSError as error:
+            if error.errno not in DISK_FULL or not self._ballast.exists():
+                raise
+            self._ballast.unlink()
+            self._replace(text)
+        if not self._ballast.exists():
+            self._take_ballast()
+
+    def _replace(self, text: str) -> None:
         part = self.path.with_name("lease.part")
         with part.open("w") as out:
-            json.dump(state, out)
+            out.write(text)
             out.flush()
             os.fsync(out.fileno())
         part.replace(self.path)
+
+    def _take_ballast(self) -> None:
+        try:
+            with self._ballast.open("wb") as out:
+                os.posix_fallocate(out.fileno(), 0, BALLAST_BYTES)
+        except OSError:  # there is no room, or no way to reserve it
+            with contextlib.suppress(FileNotFoundError):
+                self._ballast.unlink()
 
 
 def uptime_s() -> float:

@@ -1,5 +1,6 @@
 """One job per board at a time, whoever asks, whatever becomes of the holder."""
 
+import contextlib
 import dataclasses
 import json
 import multiprocessing
@@ -22,9 +23,11 @@ from harness.boards.onboard import keeping
 from harness.boards.onboard import lease as onboard
 from harness.boards.onboard.answers import BEAT_S
 from harness.boards.onboard.lease import LapsedError, LeaseError, LeaseFile
+from harness.boards.onboard.store import open_root
 from harness.boards.recovery import recover
 from harness.boards.ssh import SshBoard
 from harness.boards.wire import AGENT_SOURCE
+from harness.doctor import examine
 
 LIMIT_S = 20.0
 
@@ -262,6 +265,98 @@ def test_lease_given_up_for_silence_is_taken_again(visitor, job, tmp_path, monke
     monkeypatch.setattr("harness.boards.wire.AGENT_SOURCE", AGENT_SOURCE)
     recover(visitor, caught.value, "", 1.0, pytest.fail)
     assert len(visitor.replay(job("ok"), lambda event: None, LIMIT_S).records) == 1
+
+
+@pytest.mark.board
+def test_nothing_is_changed_without_the_lease_while_another_holds_it(host, visitor, job, tmp_path):
+    visitor.deploy()
+    host().until("held")
+    before = sorted((tmp_path / "w").glob("[st]*/*"))
+    clip = tmp_path / "clip.avi"
+    clip.touch()
+    attempts = (
+        visitor.deploy,
+        lambda: visitor.put([clip]),
+        lambda: visitor.replay(job("ok"), pytest.fail, LIMIT_S),
+    )
+    for attempt in attempts:
+        with pytest.raises(BoardError, match=r"held by .* try again later") as caught:
+            attempt()
+        assert (caught.value.kind, caught.value.retryable) == ("busy", False)
+    assert sorted((tmp_path / "w").glob("[st]*/*")) == before, "store and trees"
+
+
+@pytest.mark.board
+def test_doctor_of_a_board_in_use_sends_nothing(host, visitor, monkeypatch):
+    host().until("held")
+    monkeypatch.setattr(visitor, "runtime", "pycoral")
+    monkeypatch.setattr(visitor, "deploy", pytest.fail)
+    found = {line.what: line for line in examine(visitor)}
+    assert [found[what].verdict for what in ("packages", "lease")] == ["warn", "warn"]
+    assert "sent once its lease is to be had" in str(found["packages"])
+    assert "held by" in found["lease"].found and "self-test" not in found
+
+
+@pytest.fixture
+def full_disk(small_disk):
+    """Return a work folder on a disk without any room, and a function that makes some."""
+    work, filler = small_disk / "w", small_disk / "filler"
+    LeaseFile(open_root(str(work))).try_to_take("of before", "X")
+    LeaseFile(work).leave("of before", 1)
+    fill(filler)
+    return work, filler.unlink
+
+
+def fill(path):
+    with contextlib.suppress(OSError), path.open("wb", buffering=0) as out:
+        while True:
+            out.write(bytes(4096))
+
+
+def test_lease_is_to_be_had_on_a_full_disk(full_disk):
+    work, make_room = full_disk
+    file = LeaseFile(work)
+    generation = file.try_to_take("a", "A")["generation"]
+    for _ in range(3):
+        file.renew("a", generation)
+    (work / "lease.ballast").unlink(missing_ok=True)
+    fill(work / "more")
+    with pytest.raises(OSError, match="No space left"):
+        file.renew("a", generation)
+    make_room()
+    file.renew("a", generation)
+    assert (work / "lease.ballast").stat().st_size == onboard.BALLAST_BYTES
+
+
+@pytest.mark.board
+def test_room_is_made_on_a_full_disk_for_who_has_the_lease(small_disk, package, job):
+    work = small_disk / "w"
+    store = open_root(str(work)) / "store"
+    LeaseFile(work).try_to_take("of before", "X")
+    LeaseFile(work).leave("of before", 1)
+    fill(store / "old.avi")
+    with LoopbackBoard("pi", package_root=package, workdir=str(work)) as board:
+        board.acquire(1.0, pytest.fail)
+        board.deploy()
+        assert not (store / "old.avi").exists()
+        assert board.replay(job("ok"), lambda event: None, LIMIT_S).records
+        fill(store / "other.avi")
+        board.deploy()
+        assert not (store / "other.avi").exists(), "all is there, but no room for records"
+
+
+@pytest.mark.board
+def test_full_disk_is_told_from_a_board_in_use(full_disk, package):
+    work, _ = full_disk
+    (work / "lease.ballast").unlink()
+    fill(work / "more")
+    with LoopbackBoard("pi", package_root=package, workdir=str(work)) as board:
+        with pytest.raises(BoardError, match=r"No space left .*; make room there") as caught:
+            board.acquire(1.0, pytest.fail)
+        assert caught.value.kind == "out of disk"
+        *_, last = examine(board)
+    assert (last.verdict, last.what) == ("fail", "lease")
+    assert "make room there" in last.remedy
 
 
 @pytest.mark.board

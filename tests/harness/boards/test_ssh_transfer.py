@@ -273,20 +273,6 @@ def test_home_is_expanded_on_the_board(target, package, tmp_path):
 
 
 @pytest.fixture
-def small_disk(as_root, need, tmp_path):
-    """Return a folder on a file system of 24 MB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=24m", "none", str(folder)], check=False
-    )
-    if mounted.returncode:
-        need("this machine does not let root mount a tmpfs")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-@pytest.fixture
 def full_board(target, package, small_disk):
     with SshBoard(
         "coral01", target, python=sys.executable, workdir=str(small_disk), package_root=package
