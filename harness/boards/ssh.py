@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import shlex
 import uuid
 from abc import abstractmethod
@@ -154,7 +155,9 @@ class RemoteBoard(Board):
             workdir=self._workdir,
             runtime=self.runtime,
             budget_bytes=self._store.budget_bytes,
+            keep=self._store.kept,
         )
+        self._store.environment = posixpath.basename(provided or "")
         self._python_path = os.pathsep.join([*folders, provided] if provided else folders)
         return replace(
             report,
