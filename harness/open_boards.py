@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ class OpenBoards:
     lease_wait_s: float
     _boards: dict[str, Board] = field(default_factory=dict)
     _facts: dict[str, Any] = field(default_factory=dict)
+    _ready_ones: set[str] = field(default_factory=set)
     _pools: dict[str, Pool] = field(default_factory=dict)
 
     def targets(self) -> dict[str, tuple[str, ...]]:
@@ -34,9 +35,12 @@ class OpenBoards:
 
     def unopened(self) -> list[Board]:
         """Each board asked for, as described and for itself; opens nothing. Raises UserError."""
-        known = load_boards(self.boards_file)
-        names = dict.fromkeys(one for boards in self.targets().values() for one in boards)
-        return [open_board(known[name]) for name in names]
+        known, targets = load_boards(self.boards_file), self.targets()
+        names = dict.fromkeys(one for boards in targets.values() for one in boards)
+        found = {name: open_board(known[name]) for name in names}
+        for target, members in targets.items():
+            _refuse_twins(target, [found[name] for name in members])
+        return list(found.values())
 
     def target(self, name: str, progress: CampaignProgress) -> Board | Pool:
         """A target's board, ready for replays, or its pool. Raises UserError, BoardError."""
@@ -73,6 +77,7 @@ class OpenBoards:
         for board in self._boards.values():
             board.close()
         self._boards.clear()
+        self._ready_ones.clear()
 
     def _opened(self, name: str) -> Board:
         if name not in self._boards:
@@ -81,7 +86,8 @@ class OpenBoards:
 
     def _ready(self, board: Board, progress: CampaignProgress) -> dict[str, Any]:
         """Take a board's lease and connect it, once; return its facts."""
-        if board.name not in self._facts:
+        if board.name not in self._ready_ones:
+            self._make_way(board)
             board.acquire(self.lease_wait_s, progress.say)
             board.connect()
             facts = board.facts()
@@ -89,4 +95,26 @@ class OpenBoards:
             if wrong:
                 raise UserError(f"{board.name}: not the board that 'expect' describes: {wrong}")
             self._facts[board.name] = facts
+            self._ready_ones.add(board.name)
         return dict(self._facts[board.name])
+
+    def _make_way(self, board: Board) -> None:
+        """Let go of the board where it was opened under another name: it would wait for itself."""
+        for other in self._boards.values():
+            if other is not board and board.whereabouts and other.whereabouts == board.whereabouts:
+                other.close()
+                self._ready_ones.discard(other.name)
+
+
+def _refuse_twins(target: str, boards: Sequence[Board]) -> None:
+    """Raise UserError where two boards of a pool are one, which cannot do two things at once."""
+    if len(boards) == 1:
+        return
+    seen: dict[tuple[object, ...], Board] = {}
+    for board in boards:
+        twin = seen.setdefault(board.whereabouts, board) if board.whereabouts else board
+        if twin is not board:
+            raise UserError(
+                f"{target}: {twin.name} and {board.name} are one board; leave one of them out, or "
+                f"name them apart: --board {twin.name},{board.name}"
+            )

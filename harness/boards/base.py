@@ -60,6 +60,11 @@ class Board(ABC):
         self.runtime = runtime
         self.instructions_per_ms: dict[str, float] = {}
 
+    @property
+    def whereabouts(self) -> tuple[object, ...]:
+        """What two entries for one and the same board have in common; empty if that cannot be."""
+        return ()
+
     @abstractmethod
     def connect(self) -> None:
         """Make the board ready for the other methods; a second call does nothing."""

@@ -281,5 +281,11 @@ class SshBoard(RemoteBoard):
         super().__init__(name, **setup)
         self._target = target
 
+    @property
+    def whereabouts(self) -> tuple[object, ...]:
+        """Address, user and work folder, in which the lease lies."""
+        target = self._target
+        return (self.kind, target.host, target.port, target.user, self._workdir)
+
     def _find(self) -> SshTarget:
         return self._target

@@ -46,6 +46,11 @@ class LabgridBoard(RemoteBoard):
         self._service = service
         self._hold: Hold | None = None
 
+    @property
+    def whereabouts(self) -> tuple[object, ...]:
+        """The place."""
+        return (self.kind, self._client.given_coordinator, self._client.place)
+
     def connect(self) -> None:
         """Open the connection; acquires the place first where it is free."""
         fresh = self._hold is None

@@ -43,7 +43,7 @@ class LabgridClient:
     ) -> None:
         self.board = board
         self.place = place
-        self._coordinator = coordinator
+        self.given_coordinator = coordinator
         self._client = client
         # As the client itself finds out who it is.
         user = os.environ.get("LG_USERNAME") or getpass.getuser()
@@ -52,7 +52,7 @@ class LabgridClient:
     @property
     def coordinator(self) -> str:
         """Its address."""
-        return find_coordinator(self.board, self._coordinator)
+        return find_coordinator(self.board, self.given_coordinator)
 
     def command(self, *arguments: str) -> list[str]:
         """Return the command line of a request about the place."""
