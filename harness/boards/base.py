@@ -54,8 +54,16 @@ class Board(ABC):
     timings_unit: str = NANOSECONDS
     """What its records' stage times count."""
 
-    def __init__(self, name: str, *, threads: int = 1, runtime: str = "auto") -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        threads: int = 1,
+        runtime: str = "auto",
+        package_root: Path = PACKAGE_ROOT,
+    ) -> None:
         self.name = name
+        self.package_root = package_root
         self.threads = threads
         self.runtime = runtime
         self.instructions_per_ms: dict[str, float] = {}

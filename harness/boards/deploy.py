@@ -136,11 +136,7 @@ class Store:
     def put_package(self, package: Path) -> PutReport:
         """Put a Python package; its board path is the folder to import it from."""
         wanted = _Wanted()
-        members = {
-            path.relative_to(package.parent).as_posix(): path
-            for path in package.rglob("*")
-            if path.is_file() and not set(path.relative_to(package).parts) & set(LEFT_OUT)
-        }
+        members = package_files(package)
         if not members:
             raise UserError(f"{package}: no such package to deploy")
         tree = wanted.add_tree(members, self._digests)
@@ -264,6 +260,15 @@ class Store:
         return BoardError(
             message, board=self._board, doing=doing, retryable=retryable, hint=hint, kind=kind
         )
+
+
+def package_files(package: Path) -> dict[str, Path]:
+    """Return what a board needs of a Python package, by paths that begin with its name."""
+    return {
+        path.relative_to(package.parent).as_posix(): path
+        for path in sorted(package.rglob("*"))
+        if path.is_file() and not set(path.relative_to(package).parts) & set(LEFT_OUT)
+    }
 
 
 def _images(folder: Path) -> dict[str, Path]:

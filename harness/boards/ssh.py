@@ -66,10 +66,9 @@ class RemoteBoard(Board):
         runtime: str = "auto",
         package_root: Path = PACKAGE_ROOT,
     ) -> None:
-        super().__init__(name, threads=threads, runtime=runtime)
+        super().__init__(name, threads=threads, runtime=runtime, package_root=package_root)
         self._python = python
         self._workdir = workdir
-        self._package_root = package_root
         self._python_path: str | None = None
         self._open: SshLink | None = None
         self._lease: Lease | None = None
@@ -145,8 +144,8 @@ class RemoteBoard(Board):
         """Put the pipeline's package on the board."""
         self.settle()
         self._store.budget_bytes = self.settings.disk_budget_bytes or 0
-        report = self._store.put_package(self._package_root)
-        folders = [report.board_paths[self._package_root]]
+        report = self._store.put_package(self.package_root)
+        folders = [report.board_paths[self.package_root]]
         sent: list[PutReport] = []
         provided = provide(
             self._ask,
@@ -220,7 +219,7 @@ class RemoteBoard(Board):
             "root": self._workdir,
             "job": dict(job),
             "python_path": self._python_path,
-            "module": f"{self._package_root.name}.replay",
+            "module": f"{self.package_root.name}.replay",
             "timeout_s": timeout_s,
             "look_s": self.look_s,
             **self._under_lease(),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from harness.attempts import Effort
+from harness.boards.base import PACKAGE_ROOT
+from harness.boards.deploy import LEFT_OUT
 from harness.boards.errors import BoardError
 from harness.boards.local import LocalBoard
 from harness.boards.loopback import LoopbackBoard
@@ -172,6 +175,25 @@ def test_board_that_stays_away_ends_the_case_and_keeps_what_was_done(run, tmp_pa
     assert observer.lines[1].startswith("subject2 kept: "), "what is there is said first"
     assert "kept" not in observer.lines[2]
     assert again.replays[1].record.bpm == first.replays[0].record.bpm
+
+
+def test_records_of_another_pipeline_are_not_kept(run, tmp_path):
+    """What a board runs need not be the pipeline that this harness came with."""
+    package = tmp_path / "older" / PACKAGE_ROOT.name
+    shutil.copytree(PACKAGE_ROOT, package, ignore=shutil.ignore_patterns(*LEFT_OUT))
+
+    def again():
+        board = LocalBoard(workdir=tmp_path / "work", package_root=package)
+        run(board, observer := Observer(), ["subject1"], resume=True)
+        return "subject1 kept: " in observer.lines[1]
+
+    assert not again()
+    assert again()
+    with (package / "replay.py").open("a") as source:
+        source.write("# another version\n")
+    assert not again()
+    (package / "data.json").write_text("{}")
+    assert not again()
 
 
 def test_run_with_nothing_missing_is_resumed_without_the_board(run, tmp_path):
