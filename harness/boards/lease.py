@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import socket
 import threading
@@ -11,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from harness.boards.errors import BoardError, Kind
+from harness.boards.users import shown_user
 from harness.boards.wire import BOARD_SILENCE_S, RETRYABLE, AgentCall, Deadline, Wire
 from rppg_core.errors import UserError
 
@@ -25,7 +25,7 @@ OnWait = Callable[[str], None]
 def whoami() -> str:
     """Return how this process is shown to others who want the board."""
     job = os.environ.get("CI_JOB_URL") or os.environ.get("BUILD_URL") or ""
-    return f"{getpass.getuser()}@{socket.gethostname()} (process {os.getpid()}) {job}".strip()
+    return f"{shown_user()}@{socket.gethostname()} (process {os.getpid()}) {job}".strip()
 
 
 class Lease:
