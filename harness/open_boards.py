@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from harness.boards.base import Board
 from harness.boards.inventory import find_boards, load_boards
 from harness.boards.opening import open_board
 from harness.boards.settings import Delegate
-from harness.pool import Pool
+from harness.boards.wire import always
+from harness.pool import Pool, Wanted
 from harness.reports.progress import CampaignProgress
 from rppg_core.errors import UserError
 
@@ -47,10 +49,10 @@ class OpenBoards:
         members = self.targets()[name]
         boards = [self._opened(member) for member in members]
         if members == (name,):
-            self._ready(boards[0], progress)
+            self._ready(progress, boards[0])
             return boards[0]
         if name not in self._pools:
-            self._pools[name] = Pool(name, boards, lambda board: self._ready(board, progress))
+            self._pools[name] = Pool(name, boards, partial(self._ready, progress))
         return self._pools[name]
 
     def opened(self) -> tuple[Board, ...]:
@@ -84,11 +86,13 @@ class OpenBoards:
             self._boards[name] = open_board(load_boards(self.boards_file)[name])
         return self._boards[name]
 
-    def _ready(self, board: Board, progress: CampaignProgress) -> dict[str, Any]:
+    def _ready(
+        self, progress: CampaignProgress, board: Board, wanted: Wanted = always
+    ) -> dict[str, Any]:
         """Take a board's lease and connect it, once; return its facts."""
         if board.name not in self._ready_ones:
             self._make_way(board)
-            board.acquire(self.lease_wait_s, progress.say)
+            board.acquire(self.lease_wait_s, progress.say, wanted)
             board.connect()
             facts = board.facts()
             wrong = board.settings.expect.mismatch(facts)

@@ -11,6 +11,7 @@ from typing import Any
 
 import rppg_core
 from harness.boards.settings import BoardSettings
+from harness.boards.wire import always
 from rppg_core.records import NANOSECONDS
 
 PACKAGE_ROOT = Path(rppg_core.__file__).parent
@@ -77,12 +78,14 @@ class Board(ABC):
     def connect(self) -> None:
         """Make the board ready for the other methods; a second call does nothing."""
 
-    def acquire(self, wait_s: float, on_wait: Callable[[str], None]) -> None:
+    def acquire(
+        self, wait_s: float, on_wait: Callable[[str], None], wanted: Callable[[], bool] = always
+    ) -> None:
         """Wait, at most ``wait_s``, until the board is ours alone; ``close`` gives it back.
 
         ``on_wait`` gets a line when the place in the queue changes. Raises ``BoardError`` of kind
-        "busy" when it takes longer. A board that nobody else can use needs none of this; where it
-        is needed, it connects too as far as it must.
+        "busy" when it takes longer, or is no longer ``wanted``. A board that nobody else can use
+        needs none of this; where it is needed, it connects too as far as it must.
         """
         return
 

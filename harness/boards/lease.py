@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.boards.errors import BoardError, Kind
 from harness.boards.users import shown_user
-from harness.boards.wire import BOARD_SILENCE_S, RETRYABLE, AgentCall, Deadline, Wire
+from harness.boards.wire import BOARD_SILENCE_S, RETRYABLE, AgentCall, Deadline, Wire, always
 from rppg_core.errors import UserError
 
 POLL_S = 1.0
@@ -59,8 +59,11 @@ class Lease:
         me: str,
         wait_s: float,
         on_wait: OnWait,
+        wanted: Callable[[], bool] = always,
     ) -> Lease:
         """Wait for the lease, at most for ``wait_s``; raises ``BoardError`` if it is still busy.
+
+        Nor is it waited for any longer than it is ``wanted``.
 
         Who comes back under the same ``me`` after its connection broke need not wait for itself.
         """
@@ -69,7 +72,7 @@ class Lease:
         lease = cls(call, board, me)
         try:
             call.send(request, Deadline(START_S))
-            lease.generation = lease._await(wait_s, on_wait)
+            lease.generation = lease._await(wait_s, on_wait, wanted)
         except BaseException:
             call.close()
             raise
@@ -93,8 +96,8 @@ class Lease:
                 pass  # it ends by itself on the board
         self._call.close()
 
-    def _await(self, wait_s: float, on_wait: OnWait) -> int:
-        deadline = Deadline(wait_s + BOARD_SILENCE_S)
+    def _await(self, wait_s: float, on_wait: OnWait, wanted: Callable[[], bool]) -> int:
+        deadline = Deadline(wait_s + BOARD_SILENCE_S, wanted)
         while deadline.left_s:
             for answer in self._call.poll(POLL_S):
                 if answer["agent"] == "held":
@@ -109,6 +112,8 @@ class Lease:
                         f"rppg-bench lease {self._board} --break",
                         kind="busy",
                     )
+        if not wanted():
+            raise self._call.failed("no longer waited for", retryable=False, kind="busy")
         raise self._call.failed("no answer", retryable=True, kind="unreachable")
 
     def _keep(self) -> None:

@@ -110,7 +110,5 @@ def _target(spec: SshSpec | LabgridSpec, service: Service | None = None) -> SshT
     )
     found = with_ssh_config(target, given)
     if not found.user:
-        raise UserError(
-            f"{spec.name}: this user has no name; set 'user' of this board"
-        )
+        raise UserError(f"{spec.name}: this user has no name; set 'user' of this board")
     return found

@@ -7,7 +7,7 @@ import posixpath
 import shlex
 import uuid
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from harness.boards.lease import Lease, OnWait, whoami
 from harness.boards.provision import MINIMUM, provide
 from harness.boards.replaying import ANSWER_S, run_replay
 from harness.boards.ssh_link import SshLink, SshTarget
-from harness.boards.wire import BOARD_SILENCE_S, AgentCall, Deadline, Wire, agent_arguments
+from harness.boards.wire import BOARD_SILENCE_S, AgentCall, Deadline, Wire, agent_arguments, always
 from rppg_core.errors import UserError
 from rppg_core.runtime import RUNTIMES
 
@@ -107,7 +107,7 @@ class RemoteBoard(Board):
             raise
         self._open = link
 
-    def acquire(self, wait_s: float, on_wait: OnWait) -> None:
+    def acquire(self, wait_s: float, on_wait: OnWait, wanted: Callable[[], bool] = always) -> None:
         """Wait for the board's lease and hold it until the board is closed."""
         if self._lease is None:
             self.connect()
@@ -118,6 +118,7 @@ class RemoteBoard(Board):
                 me=self._me,
                 wait_s=wait_s,
                 on_wait=on_wait,
+                wanted=wanted,
             )
 
     def lease_state(self, take_away: bool = False) -> dict[str, Any]:

@@ -69,17 +69,26 @@ exec(compile(text, "agent.py", "exec"))
 """
 
 
-class Deadline:
-    """A point in time that is passed down, instead of many timeouts that add up."""
+def always() -> bool:
+    """Say that what is waited for is still wanted."""
+    return True
 
-    def __init__(self, limit_s: float) -> None:
+
+class Deadline:
+    """A point in time that is passed down, instead of many timeouts that add up.
+
+    It is now, as soon as what is waited for is no longer ``wanted``.
+    """
+
+    def __init__(self, limit_s: float, wanted: Callable[[], bool] = always) -> None:
         self.limit_s = limit_s
+        self.wanted = wanted
         self._end = time.monotonic() + limit_s
 
     @property
     def left_s(self) -> float:
         """Seconds left, not below 0."""
-        return max(0.0, self._end - time.monotonic())
+        return max(0.0, self._end - time.monotonic()) if self.wanted() else 0.0
 
 
 class WireLostError(Exception):

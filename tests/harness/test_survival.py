@@ -133,7 +133,7 @@ def test_cut_while_the_board_is_made_ready_is_got_over(run, tmp_path, pooled):
         return put(paths)
 
     board.put = cut_then_put
-    pool = Pool("one", [board], lambda one: one.facts()) if pooled else None
+    pool = Pool("one", [board], lambda one, wanted: one.facts()) if pooled else None
     done = run(board, observer := Observer(), ["subject1"], pool=pool)
     assert done.replays[0].record.ok
     assert done.replays[0].record.raw["board_failures"] == []
