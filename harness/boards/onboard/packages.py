@@ -38,9 +38,11 @@ for name in sys.argv[1:]:
             continue
         for entry in entries:
             match = re.match(r"(.+?)-(\d[^-]*)(-.*)?\.(dist|egg)-info$", entry)
-            if match and (match.group(1).lower().replace("-", "_").startswith(
-                    {"cv2": "opencv"}.get(name, name))):
-                version = version or match.group(2)
+            if match:
+                package = re.sub(r"[-_.]+", "_", match.group(1)).lower()
+                # OpenCV comes as several packages, other modules as one of their own name.
+                same = package.startswith("opencv") if name == "cv2" else package == name
+                version = version or match.group(2) * same
     found[name] = version
 print(json.dumps(found))
 """

@@ -1,6 +1,9 @@
 """Packages for boards without a network: chosen for the board, sent once, unpacked apart."""
 
+import json
 import os
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -33,6 +36,25 @@ def test_what_the_distribution_has_is_used():
     without_opencv = {name: mendel[name] for name in mendel if name != "cv2"}
     assert wanted(without_opencv, "auto") == [[OPENCV]]
     assert wanted({**mendel, "numpy": "1.13.3"}, "auto") == [[NUMPY]]
+
+
+def test_version_is_that_of_the_package_and_not_of_a_namesake(tmp_path):
+    """NumPy of a distribution may come without a version of its own."""
+    for name in ("numpy", "cv2", "tflite_runtime"):
+        (tmp_path / f"{name}.py").touch()
+    infos = ("numpydoc-1.1.0.dist-info", "tflite_runtime_extra-9.dist-info")
+    for info in (*infos, "opencv_python_headless-4.5.1.48.dist-info"):
+        (tmp_path / info).mkdir()
+
+    def probe():
+        names = ["numpy", "cv2", "tflite_runtime"]
+        command = [sys.executable, "-S", "-c", packages.PROBE, *names]
+        return json.loads(subprocess.check_output(command, env={"PYTHONPATH": str(tmp_path)}))
+
+    assert probe() == {"numpy": "", "cv2": "4.5.1.48", "tflite_runtime": ""}
+    (tmp_path / "numpy-1.16.2.egg-info").mkdir()
+    (tmp_path / "TFLite.Runtime-2.5.0.post1.dist-info").mkdir()
+    assert probe() == {"numpy": "1.16.2", "cv2": "4.5.1.48", "tflite_runtime": "2.5.0.post1"}
 
 
 def test_runtime_comes_with_the_numpy_it_was_made_for():
