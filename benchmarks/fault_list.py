@@ -306,6 +306,7 @@ FAULTS = {
     "session-killed": Fault("pi", kill_session, says="connection was lost"),
     "sshd-killed": Fault("pi", kill_sshd, says="connection was lost"),
     "link-2s": Fault("pi", pull(2)),
+    "link-20s": Fault("pi", pull(20)),
     "link-60s": Fault("pi", pull(60), deadline_s=30.0, says="said nothing for 25 s"),
     "link-gone": Fault("pi", pull(None), 1, 30.0, "said nothing for 25 s"),
     "frozen-40s": Fault("pi", freeze(40), deadline_s=30.0, says="said nothing for 25 s"),

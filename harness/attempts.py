@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.boards.base import Board, EventHandler, PutReport
 from harness.boards.errors import BoardError
@@ -22,6 +22,7 @@ OF_HEAT = ("throttled", "max_temperature_c")
 """Of a board's health, what a replay for minutes is there to show; it does not spoil that."""
 
 MakeJob = Callable[[PutReport], Mapping[str, Any]]
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -44,15 +45,31 @@ class RecordingFailedError(Exception):
 
 
 class Attempts:
-    """Replays recordings one after the other on a board."""
+    """Makes a board ready and replays recordings one after the other on it."""
 
     def __init__(self, board: Board, effort: Effort, say: Callable[[str], None]) -> None:
         self._board = board
         self._effort = effort
         self._say = say
-        self._boot_id = str(board.facts().get("boot_id", ""))
+        self._boot_id = ""
         self._check_package = False
         self.sent_bytes = 0
+
+    def ready(self, make_ready: Callable[[], Made]) -> Made:
+        """Return what ``make_ready`` does, which is begun again when the board fails meanwhile.
+
+        Raises ``UserError`` or ``BoardError`` (all retries spent).
+        """
+        failures = 0
+        while True:
+            try:
+                self._boot_id = str(self._board.facts().get("boot_id", ""))
+                return make_ready()
+            except BoardError as failure:
+                if failures >= self._effort.board_retries or not failure.retryable:
+                    raise
+                failures += 1
+                self._recover(failure)
 
     def replay(
         self,
@@ -134,12 +151,16 @@ class Attempts:
         if spent or not (failure.retryable or damaged):
             raise failure
         self._check_package = True  # a sudden end may have cost it some of its files
-        self._say(f"{failure}; trying again")
         if damaged:
+            self._say(f"{failure}; trying again")
             return f"damaged: the pipeline was damaged there ({failure.message})"
-        recover(self._board, failure, self._boot_id, self._effort.lease_wait_s, self._say)
-        self._boot_id = str(self._board.facts().get("boot_id", ""))
+        self._recover(failure)
         return f"{failure.kind}: {failure.message}"
+
+    def _recover(self, failure: BoardError) -> None:
+        self._say(f"{failure}; trying again")
+        wait_s = self._effort.lease_wait_s
+        self._boot_id = recover(self._board, failure, self._boot_id, wait_s, self._say)
 
     def _mended(self) -> bool:
         """Say whether the pipeline on the board was found damaged, and is whole again."""

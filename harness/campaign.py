@@ -124,7 +124,7 @@ def run_case(
 
     def start(one: Board) -> Callable[[Recording, Callable[[], Recording | None]], None]:
         attempts = Attempts(one, effort, observer.say)
-        bytes_sent, about_board = _make_ready(one, pipe, to_do)
+        bytes_sent, about_board = attempts.ready(lambda: _make_ready(one, pipe, to_do))
         sent.append(bytes_sent)
 
         def do(recording: Recording, following: Callable[[], Recording | None]) -> None:

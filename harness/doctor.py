@@ -74,19 +74,28 @@ def examine(board: Board) -> Iterator[Line]:
         began_s = time.time()
         found = board.checks()
         skew_s = found["time_s"] - (began_s + time.time()) / 2
-        yield from _packages(board, found)
+        lease = _take(board)
+        yield from _packages(board, found, ours=lease.verdict == "ok")
         yield from _edge_tpu(board, found)
         yield from _state(board, found, skew_s)
-        try:
-            board.acquire(0.0, lambda line: None)
-        except BoardError as busy:
-            yield Line("warn", "lease", busy.message, "no self-test while it is in use")
+        yield lease
+        if lease.verdict != "ok":
             return
-        yield Line("ok", "lease", "free")
     yield _self_test(board)
 
 
-def _packages(board: RemoteBoard, found: dict[str, Any]) -> Iterator[Line]:
+def _take(board: RemoteBoard) -> Line:
+    """Take the lease, without which nothing may be changed on the board."""
+    try:
+        board.acquire(0.0, lambda line: None)
+    except BoardError as bad:
+        if bad.kind == "busy":
+            return Line("warn", "lease", bad.message, "no self-test while it is in use")
+        return Line("fail", "lease", bad.message, bad.hint or "no self-test without it")
+    return Line("ok", "lease", "free")
+
+
+def _packages(board: RemoteBoard, found: dict[str, Any], *, ours: bool) -> Iterator[Line]:
     there = found["packages"]
     shown = ", ".join(f"{name} {version or '(version unknown)'}" for name, version in there.items())
     wanted = [*MINIMUM, "a TFLite runtime"]
@@ -97,6 +106,9 @@ def _packages(board: RemoteBoard, found: dict[str, Any]) -> Iterator[Line]:
         yield Line("ok", "packages", shown)
         return
     lacks = f"{shown or 'none'}; lacks {', '.join(missing)}"
+    if not ours:
+        yield Line("warn", "packages", lacks, "they are sent once its lease is to be had")
+        return
     try:
         begun = time.monotonic()
         board.deploy()

@@ -12,8 +12,8 @@ from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.boards.base import PACKAGE_ROOT, Board
-from harness.boards.deploy import LEFT_OUT
+from harness.boards.base import Board
+from harness.boards.deploy import package_files
 from harness.boards.digests import Digests
 from harness.datasets.base import Labels, Recording
 from rppg_core.records import parse_record, write_json
@@ -48,13 +48,10 @@ class Origin:
 
     def __init__(self, board: Board, files: Iterable[Path], **settings: Any) -> None:
         digests = Digests()
-        code = [
-            path
-            for path in sorted(PACKAGE_ROOT.rglob("*.py"))
-            if not set(path.relative_to(PACKAGE_ROOT).parts) & set(LEFT_OUT)
-        ]
+        code = package_files(board.package_root)
         self._common = {
-            "files": [digests.sha256(path)[0] for path in [*files, *code]],
+            "files": [digests.sha256(path)[0] for path in files],
+            "pipeline": {name: digests.sha256(path)[0] for name, path in code.items()},
             "runtime": board.runtime,
             "threads": board.threads,
             "delegate": board.settings.delegate,

@@ -19,6 +19,8 @@ from rppg_core.errors import UserError
 Work = TypeVar("Work")
 Start = Callable[[Board], Callable[[Work, Callable[[], Work | None]], None]]
 """Makes a board ready; what it returns does one piece of work there, and may look at the next."""
+Wanted = Callable[[], bool]
+"""Says whether there still is work for a board."""
 ALIKE = ("cpu_model", "machine", "kernel", "python")
 """Facts in which boards of one pool must agree for their times to be one board's."""
 
@@ -67,6 +69,10 @@ class Sharing(Generic[Work]):
         with self._change:
             return len(self._waiting) + self._taken
 
+    def goes_on(self) -> bool:
+        """Say whether there may be work yet for one who has none."""
+        return not self._over and self.left > 0
+
     def _put(self, back: Sequence[Work]) -> None:
         with self._change:
             self._taken -= 1
@@ -76,11 +82,15 @@ class Sharing(Generic[Work]):
 
 @dataclass
 class Pool:
-    """Boards that share one case. ``ready`` connects one, takes its lease and returns its facts."""
+    """Boards that share one case.
+
+    ``ready`` connects one, takes its lease, which is waited for no longer than wanted, and returns
+    its facts.
+    """
 
     name: str
     boards: Sequence[Board]
-    ready: Callable[[Board], dict[str, object]]
+    ready: Callable[[Board, Wanted], dict[str, object]]
     facts: dict[str, dict[str, object]] = field(default_factory=dict)
     lost: dict[str, Exception] = field(default_factory=dict)
     """Boards that cannot be used any more, by name, with the reason."""
@@ -119,14 +129,16 @@ def work_together(
 
     A board that raises ``BoardError`` or ``UserError`` is lost, and said so. Raises the last
     board's error when none is left and there is work to do; anything else that a thread raises
-    stops the others and is raised.
+    stops the others and is raised. No board is waited for that is not needed any more.
     """
     sharing, faults = Sharing(work), list[BaseException]()
 
     def run(board: Board) -> None:
         taken: list[Work] = []
         try:
-            pool.facts[board.name] = pool.ready(board)
+            pool.facts[board.name] = pool.ready(board, sharing.goes_on)
+            if not sharing.goes_on():
+                return
             do = start(board)
             while (piece := sharing.take()) is not None:
                 taken.append(piece)
@@ -134,10 +146,12 @@ def work_together(
                 taken.pop()
                 sharing.done()
         except (BoardError, UserError) as failure:
+            if getattr(failure, "kind", "") == "busy" and not sharing.goes_on():
+                return  # it is asked again for the next case
             pool.lost[board.name] = failure
             pool.facts.pop(board.name, None)
             others = [one.name for one in pool.left]
-            rest = f"; {', '.join(others)} take over" if others else ""
+            rest = f"; {', '.join(others)} take over" if others and sharing.goes_on() else ""
             say(f"{failure}{rest}")
         except BaseException as fault:
             faults.append(fault)

@@ -22,16 +22,11 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Tuple
 
+from harness.boards.onboard.answers import ACKNOWLEDGED, beat, reply
 from harness.boards.onboard.checks import checks
 from harness.boards.onboard.health import STOOD_STILL_S, Sampler
-from harness.boards.onboard.lease import (
-    LOOK_S,
-    RENEW_S,
-    LeaseError,
-    LeaseFile,
-    boot_id,
-    waiting,
-)
+from harness.boards.onboard.keeping import check_lease, hold, lease_state
+from harness.boards.onboard.lease import DISK_FULL, LOOK_S, LeaseError, LeaseFile, boot_id
 from harness.boards.onboard.packages import environment, packages
 from harness.boards.onboard.store import (
     Answer,
@@ -45,27 +40,13 @@ from harness.boards.onboard.store import (
 
 HOST_SILENCE_S = 60.0
 """A host that says nothing for so long is gone; hosts write a byte every few seconds."""
-LEASE_SILENCE_S = 20.0
-"""A host that says nothing for so long while it holds or awaits the lease is gone."""
-BEAT_S = 5.0
-"""How often the agent tells the host that it is alive."""
 KILL_GRACE_S = 5.0
 """Time a replay has to end by itself once it was asked to."""
 TELL_HEALTH_S = 10.0
 """How often the host hears how the board fares, during a replay that goes on for minutes."""
 TIME_IS_UP = "time is up"
-ACKNOWLEDGED = b"d"
-"""The byte a host writes once it has the records."""
-
-
-_writing = threading.Lock()
-
-
-def reply(answer: Answer) -> None:
-    """Write one answer; the blank line before it ends whatever a replay left unfinished."""
-    with _writing:
-        sys.stdout.write("\n" + json.dumps(answer) + "\n")
-        sys.stdout.flush()
+LEASE_LOST = 3
+"""Exit status of a replay that found its lease to be another's; see ``rppg_core.replay``."""
 
 
 def facts(_request: Request) -> Answer:
@@ -92,89 +73,11 @@ def _cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
-# --- the lease -----------------------------------------------------------------------------------
-
-
-def hold(request: Request) -> Answer:
-    """Wait for the lease, at most for wait_s, and hold it until the host goes or says so.
-
-    Request: root, id, who, wait_s.
-    """
-    lease = LeaseFile(open_root(request["root"]))
-    me, generation = request["id"], -1
-    try:
-        generation = _await_lease(lease, me, request["who"], float(request["wait_s"]))
-        reply({"agent": "held", "generation": generation})
-        heard = time.monotonic()
-        while time.monotonic() - heard < LEASE_SILENCE_S:
-            data = _listen(RENEW_S)
-            if data is not None:
-                heard = time.monotonic()
-                if not data or ACKNOWLEDGED in data:
-                    break
-            lease.renew(me, generation)
-    except LeaseError as lost:
-        return {"lost": str(lost)}
-    except _TooLongError as state:
-        return {"busy": state.args[0]}
-    finally:
-        lease.leave(me, generation)
-    return {}
+# --- replays -------------------------------------------------------------------------------------
 
 
 class DamagedError(Exception):
     """A file of the store is not what it was."""
-
-
-class _TooLongError(Exception):
-    pass
-
-
-def _await_lease(lease: LeaseFile, me: str, who: str, wait_s: float) -> int:
-    """Return the generation of the lease, once it is ours; tells the host of its place."""
-    start = heard = time.monotonic()
-    said: Answer = {}
-    while True:
-        state = lease.try_to_take(me, who)
-        if state["holder"] and state["holder"]["id"] == me:
-            return int(state["generation"])
-        place = waiting(state, me)
-        if time.monotonic() - start >= wait_s:
-            raise _TooLongError(place)
-        if any(place[key] != said.get(key) for key in ("position", "holder")):
-            reply(place)
-            said = place
-        data = _listen(min(LOOK_S, max(0.0, wait_s - (time.monotonic() - start))))
-        if data:
-            heard = time.monotonic()
-        elif data is not None or time.monotonic() - heard > LEASE_SILENCE_S:
-            sys.exit("the host went away")
-
-
-def _listen(wait_s: float) -> Optional[bytes]:
-    """Return what the host says, nothing (``b""``) if it went away, None if it is just silent."""
-    return os.read(0, 4096) if select.select([0], [], [], wait_s)[0] else None
-
-
-def lease_state(request: Request) -> Answer:
-    """Return who has the lease and who waits for it; ``take_from`` takes it away first.
-
-    Request: root, who, take_away.
-    """
-    lease = LeaseFile(open_root(request["root"]))
-    if request["take_away"]:
-        lease.take_away(request["who"])
-    return {"lease": lease.show()}
-
-
-def check_lease(request: Request) -> None:
-    """Raise ``LeaseError`` if the request was made under a lease that is no more."""
-    held = request.get("lease")
-    if held:
-        LeaseFile(open_root(request["root"])).check(held["id"], held["generation"])
-
-
-# --- replays -------------------------------------------------------------------------------------
 
 
 class Guard(threading.Thread):
@@ -299,12 +202,16 @@ def replay(request: Request) -> Answer:
         if job.get("minutes") and time.monotonic() - told[0] >= TELL_HEALTH_S:
             told[0] = time.monotonic()
             reply({"event": "health", **sampler.latest})
+        gone = lost()
+        return str(gone) if gone else ""
+
+    def lost() -> Optional[LeaseError]:
         try:
             if held:
                 lease.check(held["id"], held["generation"])
-        except LeaseError as lost:
-            return str(lost)
-        return ""
+        except LeaseError as error:
+            return error
+        return None
 
     guard = Guard(child, timeout_s, look, look_s)
     guard.start()
@@ -312,7 +219,9 @@ def replay(request: Request) -> Answer:
     ended = {"agent": "ended", "status": status, "reason": guard.reason, "out_dir": str(out_dir)}
     now = _stamps(job)
     ended["changed"] = sorted(path for path in stamps if now.get(path) != stamps[path])
-    reply(dict(ended, lease_lost=bool(guard.reason and look()), health=sampler.summary()))
+    gone = lost() if guard.reason or status == LEASE_LOST else None
+    ended["lease_lost"] = gone.kind if gone else ""
+    reply(dict(ended, health=sampler.summary()))
     if guard.wait_acknowledged():
         shutil.rmtree(str(folder))
     return {}
@@ -380,27 +289,22 @@ def _interrupted(number: int, _frame: Optional[object]) -> None:
     sys.exit(128 + number)
 
 
-def _beat() -> None:
-    while True:
-        time.sleep(BEAT_S)
-        reply({"agent": "beat"})
-
-
 def main() -> None:
     """Answer one request, of as many bytes as the second argument says."""
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, _interrupted)
     request = json.loads(_read_exactly(int(sys.argv[2])).decode())
-    threading.Thread(target=_beat, daemon=True).start()
+    threading.Thread(target=beat, daemon=True).start()
     try:
         check_lease(request)
         answer = OPERATIONS[request["op"]](request)
     except LeaseError as lost:
-        answer = {"error": str(lost), "kind": "lease"}
+        answer = {"error": str(lost), "kind": lost.kind}
     except DamagedError as damaged:
         answer = {"error": str(damaged), "kind": "damaged"}
     except OSError as error:
         answer = {"error": f"{error.strerror} ({error.filename})"}
+        answer.update({"kind": "out of disk"} if error.errno in DISK_FULL else {})
     except (ValueError, subprocess.SubprocessError) as error:
         answer = {"error": str(error)}
     reply(dict(answer, agent="done"))

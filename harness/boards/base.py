@@ -11,6 +11,7 @@ from typing import Any
 
 import rppg_core
 from harness.boards.settings import BoardSettings
+from harness.boards.wire import always
 from rppg_core.records import NANOSECONDS
 
 PACKAGE_ROOT = Path(rppg_core.__file__).parent
@@ -54,22 +55,37 @@ class Board(ABC):
     timings_unit: str = NANOSECONDS
     """What its records' stage times count."""
 
-    def __init__(self, name: str, *, threads: int = 1, runtime: str = "auto") -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        threads: int = 1,
+        runtime: str = "auto",
+        package_root: Path = PACKAGE_ROOT,
+    ) -> None:
         self.name = name
+        self.package_root = package_root
         self.threads = threads
         self.runtime = runtime
         self.instructions_per_ms: dict[str, float] = {}
+
+    @property
+    def whereabouts(self) -> tuple[object, ...]:
+        """What two entries for one and the same board have in common; empty if that cannot be."""
+        return ()
 
     @abstractmethod
     def connect(self) -> None:
         """Make the board ready for the other methods; a second call does nothing."""
 
-    def acquire(self, wait_s: float, on_wait: Callable[[str], None]) -> None:
+    def acquire(
+        self, wait_s: float, on_wait: Callable[[str], None], wanted: Callable[[], bool] = always
+    ) -> None:
         """Wait, at most ``wait_s``, until the board is ours alone; ``close`` gives it back.
 
         ``on_wait`` gets a line when the place in the queue changes. Raises ``BoardError`` of kind
-        "busy" when it takes longer. A board that nobody else can use needs none of this; where it
-        is needed, it connects too as far as it must.
+        "busy" when it takes longer, or is no longer ``wanted``. A board that nobody else can use
+        needs none of this; where it is needed, it connects too as far as it must.
         """
         return
 
@@ -122,6 +138,10 @@ class Board(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of the board; safe to call twice, and on a board that never connected."""
+
+    def check(self) -> None:
+        """Raise ``BoardError`` unless the board answers on this connection, and is still ours."""
+        self.facts()
 
     def hang_up(self) -> None:
         """Let go of a board that failed and is to be connected again; what is on it stays."""

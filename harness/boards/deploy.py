@@ -79,9 +79,16 @@ class Store:
         self._digests = digests
         self._package: set[str] = set()
         self._in_use: set[str] = set()
+        self.environment = ""
+        """Name of the packages' folder that replays import from; empty where there is none."""
         self._verified: dict[str, str] = {}
         self.budget_bytes = 0
         """Most that the work folder may take up; 0 for as much as there is."""
+
+    @property
+    def kept(self) -> set[str]:
+        """Names of what must not leave to make room."""
+        return self._package | self._in_use | ({self.environment} - {""})
 
     def put(self, paths: Iterable[Path], *, ahead: bool = False) -> PutReport:
         """Put files and folders of images; a folder keeps its file names, a file does not.
@@ -129,11 +136,7 @@ class Store:
     def put_package(self, package: Path) -> PutReport:
         """Put a Python package; its board path is the folder to import it from."""
         wanted = _Wanted()
-        members = {
-            path.relative_to(package.parent).as_posix(): path
-            for path in package.rglob("*")
-            if path.is_file() and not set(path.relative_to(package).parts) & set(LEFT_OUT)
-        }
+        members = package_files(package)
         if not members:
             raise UserError(f"{package}: no such package to deploy")
         tree = wanted.add_tree(members, self._digests)
@@ -164,7 +167,7 @@ class Store:
             path: f"{answer['root']}/{kind}/{name}" for path, (kind, name) in places.items()
         }
         if missing:  # then others may have made room
-            stay = self._package | self._in_use
+            stay = self.kept
             self._verified = {name: at for name, at in self._verified.items() if name in stay}
         # The agent looks at single files before each replay; trees it cannot tell by their names.
         self._verified.update(
@@ -185,7 +188,7 @@ class Store:
             "arrived": [["".join(name), *name] for name in names],
             "files": wanted.files,
             "trees": wanted.trees,
-            "keep": sorted(self._package | self._in_use),
+            "keep": sorted(self.kept),
             "budget_bytes": self.budget_bytes,
             "reserve_bytes": RESERVE_BYTES,
         }
@@ -257,6 +260,15 @@ class Store:
         return BoardError(
             message, board=self._board, doing=doing, retryable=retryable, hint=hint, kind=kind
         )
+
+
+def package_files(package: Path) -> dict[str, Path]:
+    """Return what a board needs of a Python package, by paths that begin with its name."""
+    return {
+        path.relative_to(package.parent).as_posix(): path
+        for path in sorted(package.rglob("*"))
+        if path.is_file() and not set(path.relative_to(package).parts) & set(LEFT_OUT)
+    }
 
 
 def _images(folder: Path) -> dict[str, Path]:

@@ -22,7 +22,9 @@ def user_cache() -> Path:
 
 
 class Digests:
-    """Content hashes, kept in one JSON file under (path, size, modification time).
+    """Content hashes, kept in one JSON file with what tells that a file is still the same.
+
+    That is its size, times and inode: a copy in its place may have its size and modification time.
 
     Two processes that save at the same time lose entries of one of them, never a right answer.
     """
@@ -43,7 +45,7 @@ class Digests:
             return known, found.st_size
         digest = sha256_of(absolute)
         if time.time_ns() - found.st_mtime_ns > SETTLED_NS:
-            self._known[key] = [found.st_size, found.st_mtime_ns, digest]
+            self._known[key] = [*_identity(found), digest]
             self._changed = True
         return digest, found.st_size
 
@@ -57,8 +59,7 @@ class Digests:
 
     def _remembered(self, key: str, found: os.stat_result) -> str | None:
         known = self._known.get(key)
-        same = known is not None and known[:2] == [found.st_size, found.st_mtime_ns]
-        return str(known[2]) if known and same else None
+        return str(known[-1]) if known and known[:-1] == _identity(found) else None
 
     def save(self) -> None:
         """Write what is new; a cache that cannot be written only costs time."""
@@ -71,6 +72,10 @@ class Digests:
                 json.dump(self._known, out)
             Path(name).replace(self._path)
         self._changed = False
+
+
+def _identity(found: os.stat_result) -> list[object]:
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
 
 
 def _key(absolute: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import socket
 import threading
@@ -10,8 +9,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from harness.boards.errors import BoardError
-from harness.boards.wire import BOARD_SILENCE_S, AgentCall, Deadline, Wire
+from harness.boards.errors import BoardError, Kind
+from harness.boards.users import shown_user
+from harness.boards.wire import BOARD_SILENCE_S, RETRYABLE, AgentCall, Deadline, Wire, always
 from rppg_core.errors import UserError
 
 POLL_S = 1.0
@@ -25,7 +25,7 @@ OnWait = Callable[[str], None]
 def whoami() -> str:
     """Return how this process is shown to others who want the board."""
     job = os.environ.get("CI_JOB_URL") or os.environ.get("BUILD_URL") or ""
-    return f"{getpass.getuser()}@{socket.gethostname()} (process {os.getpid()}) {job}".strip()
+    return f"{shown_user()}@{socket.gethostname()} (process {os.getpid()}) {job}".strip()
 
 
 class Lease:
@@ -59,8 +59,11 @@ class Lease:
         me: str,
         wait_s: float,
         on_wait: OnWait,
+        wanted: Callable[[], bool] = always,
     ) -> Lease:
         """Wait for the lease, at most for ``wait_s``; raises ``BoardError`` if it is still busy.
+
+        Nor is it waited for any longer than it is ``wanted``.
 
         Who comes back under the same ``me`` after its connection broke need not wait for itself.
         """
@@ -69,7 +72,7 @@ class Lease:
         lease = cls(call, board, me)
         try:
             call.send(request, Deadline(START_S))
-            lease.generation = lease._await(wait_s, on_wait)
+            lease.generation = lease._await(wait_s, on_wait, wanted)
         except BaseException:
             call.close()
             raise
@@ -93,8 +96,8 @@ class Lease:
                 pass  # it ends by itself on the board
         self._call.close()
 
-    def _await(self, wait_s: float, on_wait: OnWait) -> int:
-        deadline = Deadline(wait_s + BOARD_SILENCE_S)
+    def _await(self, wait_s: float, on_wait: OnWait, wanted: Callable[[], bool]) -> int:
+        deadline = Deadline(wait_s + BOARD_SILENCE_S, wanted)
         while deadline.left_s:
             for answer in self._call.poll(POLL_S):
                 if answer["agent"] == "held":
@@ -109,6 +112,8 @@ class Lease:
                         f"rppg-bench lease {self._board} --break",
                         kind="busy",
                     )
+        if not wanted():
+            raise self._call.failed("no longer waited for", retryable=False, kind="busy")
         raise self._call.failed("no answer", retryable=True, kind="unreachable")
 
     def _keep(self) -> None:
@@ -116,17 +121,17 @@ class Lease:
             while not self._stop.is_set():
                 for answer in self._call.poll(POLL_S):
                     if "lost" in answer:
-                        self._failure = lease_lost(self._board, str(answer["lost"]))
+                        self._failure = lease_lost(self._board, answer["lost"], answer["kind"])
                         return
         except (BoardError, UserError) as error:
             self._failure = error
 
 
-def lease_lost(board: str, reason: str) -> BoardError:
-    """Return the error of a lease that is no longer ours."""
-    return BoardError(
-        reason, board=board, doing="using it", retryable=False, kind="lease", hint="start again"
-    )
+def lease_lost(board: str, reason: str, kind: Kind) -> BoardError:
+    """Return the error of a lease that is no longer ours; one that lapsed may be had again."""
+    lapsed = kind in RETRYABLE
+    hint = "" if lapsed else "start again"
+    return BoardError(reason, board=board, doing="using it", retryable=lapsed, kind=kind, hint=hint)
 
 
 def _place(waiting: dict[str, Any]) -> str:

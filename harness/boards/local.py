@@ -39,9 +39,8 @@ class LocalBoard(Board):
         package_root: Path = PACKAGE_ROOT,
         workdir: Path | None = None,
     ) -> None:
-        super().__init__(name, threads=threads, runtime=runtime)
+        super().__init__(name, threads=threads, runtime=runtime, package_root=package_root)
         self._python = str(Path(python).expanduser()) if python else sys.executable
-        self._package_root = package_root
         self._workdir = workdir or user_cache() / "local"
 
     def connect(self) -> None:
@@ -59,7 +58,7 @@ class LocalBoard(Board):
 
     def deploy(self) -> PutReport:
         """Return where the pipeline is; it runs from there."""
-        return PutReport({self._package_root: str(self._package_root.parent)})
+        return PutReport({self.package_root: str(self.package_root.parent)})
 
     def put(self, paths: Iterable[Path]) -> PutReport:
         """Return the paths themselves, once they are known to exist."""
@@ -78,8 +77,8 @@ class LocalBoard(Board):
             "op": "replay",
             "root": str(self._workdir),
             "job": dict(job),
-            "python_path": str(self._package_root.parent),
-            "module": f"{self._package_root.name}.replay",
+            "python_path": str(self.package_root.parent),
+            "module": f"{self.package_root.name}.replay",
             "timeout_s": timeout_s,
         }
         return run_replay(

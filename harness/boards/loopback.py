@@ -198,6 +198,11 @@ class LoopbackBoard(RemoteBoard):
         )
         self._server: PrivateSshd | None = None
 
+    @property
+    def whereabouts(self) -> tuple[object, ...]:
+        """The work folder, in which the lease lies."""
+        return (self.kind, str(Path(self._workdir).expanduser().absolute()))
+
     def close(self) -> None:
         """Close the connection, stop the server and remove its keys."""
         super().close()

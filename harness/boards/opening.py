@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from pathlib import Path
 
 from harness.boards.base import PACKAGE_ROOT, Board
@@ -22,6 +21,7 @@ from harness.boards.specs import (
 from harness.boards.ssh import SshBoard
 from harness.boards.ssh_config import with_ssh_config
 from harness.boards.ssh_link import SSH_PORT, SshTarget
+from harness.boards.users import user_name
 from harness.boards.virtual.board import VirtualBoard
 from rppg_core.errors import UserError
 
@@ -103,9 +103,12 @@ def _target(spec: SshSpec | LabgridSpec, service: Service | None = None) -> SshT
     target = SshTarget(
         host=host,
         port=port or SSH_PORT,
-        user=user or getpass.getuser(),
+        user=user or user_name() or "",
         key=Path(spec.key) if spec.key else None,
         known_hosts=Path(spec.known_hosts),
         connect_timeout_s=spec.connect_timeout_s,
     )
-    return with_ssh_config(target, given)
+    found = with_ssh_config(target, given)
+    if not found.user:
+        raise UserError(f"{spec.name}: this user has no name; set 'user' of this board")
+    return found

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -138,11 +138,19 @@ def _download(folder: Path, arguments: Sequence[str], needed: Sequence[str]) -> 
 
 
 def provide(
-    ask: Ask, put: Put, *, board: str, workdir: str, runtime: str, budget_bytes: int
+    ask: Ask,
+    put: Put,
+    *,
+    board: str,
+    workdir: str,
+    runtime: str,
+    budget_bytes: int,
+    keep: Collection[str],
 ) -> str | None:
     """Make sure the board has what the pipeline imports; return the folder to import it from.
 
-    None where the board needs nothing. ``put`` sends files into the store.
+    None where the board needs nothing. ``put`` sends files into the store; what ``keep`` names
+    stays there.
     """
     doing = "looking at its packages"
     names = [*MINIMUM, *RUNTIMES]
@@ -161,6 +169,7 @@ def provide(
         "wheels": [[sha256, ".whl", size] for sha256, size, _ in content],
         "budget_bytes": budget_bytes,
         "reserve_bytes": RESERVE_BYTES,
+        "keep": sorted(keep),
     }
     path = ask(request, doing)["path"]
     if path is None:

@@ -20,18 +20,21 @@ def recover(
     boot_id: str,
     lease_wait_s: float,
     say: Callable[[str], None],
-) -> None:
-    """Connect again, with the lease, within ``RECOVER_S``.
+) -> str:
+    """Connect again, with the lease, within ``RECOVER_S``; return the board's ``boot_id``.
 
-    Says what befell the board in ``failure.kind`` and ``failure.message``. Raises ``BoardError``
-    of kind "unreachable" if it does not come back.
+    A connection that is sound is kept, and the lease with it. Says what befell the board in
+    ``failure.kind`` and ``failure.message``. Raises ``BoardError`` of kind "unreachable" if it
+    does not come back.
     """
+    if _is_sound(board, failure):
+        return boot_id
     deadline, pause_s, began = Deadline(RECOVER_S), FIRST_PAUSE_S, time.monotonic()
     board.hang_up()
     while True:
         try:
             board.connect()
-            now = board.facts().get("boot_id", "")
+            now = str(board.facts().get("boot_id", ""))
             board.acquire(lease_wait_s, say)
             break
         except BoardError as error:
@@ -52,3 +55,15 @@ def recover(
     if boot_id and now and now != boot_id:
         failure.kind = "rebooted"
         failure.message = f"the board was restarted ({failure.message})"
+    return now
+
+
+def _is_sound(board: Board, failure: BoardError) -> bool:
+    """Say whether what failed was neither the link nor the lease."""
+    if failure.kind == "unreachable":
+        return False
+    try:
+        board.check()
+    except BoardError:
+        return False
+    return True

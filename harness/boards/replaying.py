@@ -10,13 +10,20 @@ from typing import Any
 
 from harness.boards import agent
 from harness.boards.base import EventHandler, ReplayResult
-from harness.boards.errors import BoardError
-from harness.boards.wire import AgentCall, Deadline, Wire, last_line, parse_object
+from harness.boards.errors import BoardError, Kind
+from harness.boards.wire import (
+    MAKE_ROOM,
+    RETRYABLE,
+    AgentCall,
+    Deadline,
+    Wire,
+    last_line,
+    parse_object,
+)
 
 FINISHED = (0, 1, 2)
 """Exit statuses of the replay program: all ok, some failed, job unusable; see ``rppg_core``."""
 UNUSABLE = 2
-LEASE_LOST = 3
 NO_ROOM = 4
 SIGNALS = {number.value for number in signal.Signals}
 EDGE_TPU_TROUBLE = re.compile(r"HIB Error|apex|DeadlineExceeded|[Ee]dge ?TPU.*(timed out|hung)")
@@ -112,13 +119,16 @@ def _explain(call: AgentCall, ended: Mapping[str, Any], timeout_s: float) -> Boa
     """Return why a replay that ended is not a result."""
     said = last_line(call.stderr_tail)
     reason = ended["reason"]
-    if ended["lease_lost"] or ended["status"] == LEASE_LOST:
-        return call.failed(reason or said, retryable=False, hint="start again", kind="lease")
+    if ended["lease_lost"] or ended["status"] == agent.LEASE_LOST:
+        lapsed = ended["lease_lost"] in RETRYABLE
+        hint = "" if lapsed else "start again"
+        kind: Kind = ended["lease_lost"] or "lease"
+        return call.failed(reason or said, retryable=lapsed, hint=hint, kind=kind)
     if ended["status"] == NO_ROOM:
         return call.failed(
             said.removeprefix("replay: "),
             retryable=False,
-            hint="make room there, or set a 'disk_budget'",
+            hint=MAKE_ROOM,
             kind="out of disk",
         )
     if EDGE_TPU_TROUBLE.search(call.stderr_tail):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import shlex
 import uuid
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from harness.boards.lease import Lease, OnWait, whoami
 from harness.boards.provision import MINIMUM, provide
 from harness.boards.replaying import ANSWER_S, run_replay
 from harness.boards.ssh_link import SshLink, SshTarget
-from harness.boards.wire import BOARD_SILENCE_S, AgentCall, Deadline, Wire, agent_arguments
+from harness.boards.wire import BOARD_SILENCE_S, AgentCall, Deadline, Wire, agent_arguments, always
 from rppg_core.errors import UserError
 from rppg_core.runtime import RUNTIMES
 
@@ -65,10 +66,9 @@ class RemoteBoard(Board):
         runtime: str = "auto",
         package_root: Path = PACKAGE_ROOT,
     ) -> None:
-        super().__init__(name, threads=threads, runtime=runtime)
+        super().__init__(name, threads=threads, runtime=runtime, package_root=package_root)
         self._python = python
         self._workdir = workdir
-        self._package_root = package_root
         self._python_path: str | None = None
         self._open: SshLink | None = None
         self._lease: Lease | None = None
@@ -107,7 +107,7 @@ class RemoteBoard(Board):
             raise
         self._open = link
 
-    def acquire(self, wait_s: float, on_wait: OnWait) -> None:
+    def acquire(self, wait_s: float, on_wait: OnWait, wanted: Callable[[], bool] = always) -> None:
         """Wait for the board's lease and hold it until the board is closed."""
         if self._lease is None:
             self.connect()
@@ -118,6 +118,7 @@ class RemoteBoard(Board):
                 me=self._me,
                 wait_s=wait_s,
                 on_wait=on_wait,
+                wanted=wanted,
             )
 
     def lease_state(self, take_away: bool = False) -> dict[str, Any]:
@@ -136,12 +137,16 @@ class RemoteBoard(Board):
         answer = self._ask({"op": "facts"}, "asking for its facts")
         return answer["facts"]  # type: ignore[no-any-return]
 
+    def check(self) -> None:
+        """Raise unless the board answers, under the lease where there is one."""
+        self._ask({"op": "present", "root": self._workdir, "files": []}, "asking whether it is up")
+
     def deploy(self) -> PutReport:
         """Put the pipeline's package on the board."""
         self.settle()
         self._store.budget_bytes = self.settings.disk_budget_bytes or 0
-        report = self._store.put_package(self._package_root)
-        folders = [report.board_paths[self._package_root]]
+        report = self._store.put_package(self.package_root)
+        folders = [report.board_paths[self.package_root]]
         sent: list[PutReport] = []
         provided = provide(
             self._ask,
@@ -150,7 +155,9 @@ class RemoteBoard(Board):
             workdir=self._workdir,
             runtime=self.runtime,
             budget_bytes=self._store.budget_bytes,
+            keep=self._store.kept,
         )
+        self._store.environment = posixpath.basename(provided or "")
         self._python_path = os.pathsep.join([*folders, provided] if provided else folders)
         return replace(
             report,
@@ -213,7 +220,7 @@ class RemoteBoard(Board):
             "root": self._workdir,
             "job": dict(job),
             "python_path": self._python_path,
-            "module": f"{self._package_root.name}.replay",
+            "module": f"{self.package_root.name}.replay",
             "timeout_s": timeout_s,
             "look_s": self.look_s,
             **self._under_lease(),
@@ -273,6 +280,12 @@ class SshBoard(RemoteBoard):
     def __init__(self, name: str, target: SshTarget, **setup: Unpack[RemoteSetup]) -> None:
         super().__init__(name, **setup)
         self._target = target
+
+    @property
+    def whereabouts(self) -> tuple[object, ...]:
+        """Address, user and work folder, in which the lease lies."""
+        target = self._target
+        return (self.kind, target.host, target.port, target.user, self._workdir)
 
     def _find(self) -> SshTarget:
         return self._target

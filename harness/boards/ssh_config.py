@@ -20,8 +20,8 @@ def with_ssh_config(
     """Return the target with what the user's SSH configuration says of its host.
 
     ``given`` are the settings that stand in ``boards.yaml``, which win. Taken over are HostName,
-    Port, User, IdentityFile, UserKnownHostsFile, ProxyCommand and ProxyJump. Raises ``UserError``
-    for a file that cannot be understood.
+    Port, User, IdentityFile, IdentitiesOnly, UserKnownHostsFile, ProxyCommand and ProxyJump.
+    Raises ``UserError`` for a file that cannot be understood.
     """
     path = config or Path("~/.ssh/config").expanduser()
     if not path.is_file():
@@ -40,6 +40,7 @@ def with_ssh_config(
     keys = [Path(name).expanduser() for name in found.get("identityfile", [])]
     if "key" not in given:
         changes["key"] = next((key for key in keys if key.is_file()), target.key)
+        changes["agent_too"] = found.get("identitiesonly", "no").lower() != "yes"
     if "userknownhostsfile" in found and "known_hosts" not in given:
         changes["known_hosts"] = Path(found["userknownhostsfile"].split()[0])
     proxy = _proxy(found, changes.get("host", target.host), changes.get("port", target.port))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import logging
 import shlex
@@ -42,7 +43,10 @@ logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 @dataclass(frozen=True)
 class SshTarget:
-    """Whom to connect to, and as whom; without a key, the agent's and the user's are tried."""
+    """Whom to connect to, and as whom; without a key, the agent's and the user's are tried.
+
+    With ``agent_too`` those of the agent are tried after the key.
+    """
 
     host: str
     user: str
@@ -51,13 +55,14 @@ class SshTarget:
     known_hosts: Path = Path("~/.ssh/known_hosts")
     connect_timeout_s: float = 10.0
     proxy_command: str | None = None
+    agent_too: bool = False
 
 
 class SshLink:
     """One connection; all its errors say which board and what was being done.
 
-    ``~/.ssh/config`` is not read here (see ``ssh_config``), and with a key given neither an agent
-    nor other keys are used: what the target says is all there is.
+    ``~/.ssh/config`` is not read here (see ``ssh_config``), and what the target says is all there
+    is: with a key given, an agent is asked for that key alone, where the file needs a passphrase.
     """
 
     def __init__(self, board: str, target: SshTarget) -> None:
@@ -70,6 +75,7 @@ class SshLink:
         self._known_hosts = target.known_hosts.expanduser()
         self._connect_timeout_s = target.connect_timeout_s
         self._proxy_command = target.proxy_command
+        self._agent_too = target.agent_too
         self._connection: fabric.Connection | None = None
         self._upload: Any = None
         self._sending = threading.Lock()
@@ -84,6 +90,18 @@ class SshLink:
         self.close()
         if self._key is not None and not self._key.is_file():
             raise UserError(f"{self._board}: there is no key {self._key}; correct 'key'")
+        try:
+            self._connection = self._connect(
+                {"key_filename": [str(self._key)] if self._key else []}
+            )
+        except PasswordRequiredException as error:
+            unlocked = _from_agent(self._key) if self._key else None
+            if unlocked is None:
+                raise self._locked() from error
+            self._connection = self._connect({"pkey": unlocked})
+
+    def _connect(self, keys: dict[str, Any]) -> fabric.Connection:
+        """Connect with these keys; ``PasswordRequiredException`` is the caller's."""
         opened = self._open_socket()
         connection = fabric.Connection(
             self._host,
@@ -93,8 +111,8 @@ class SshLink:
             connect_timeout=self._connect_timeout_s,
             connect_kwargs={
                 "sock": opened,
-                "key_filename": [str(self._key)] if self._key else [],
-                "allow_agent": self._key is None,
+                **keys,
+                "allow_agent": self._key is None or self._agent_too,
                 "look_for_keys": self._key is None,
                 "banner_timeout": self._connect_timeout_s,
                 "auth_timeout": self._connect_timeout_s,
@@ -112,7 +130,7 @@ class SshLink:
             opened.close()
             raise
         connection.transport.set_keepalive(KEEPALIVE_S)
-        self._connection = connection
+        return connection
 
     def close(self) -> None:
         """Close the connection, if there is one; never raises."""
@@ -265,11 +283,8 @@ class SshLink:
                 f"has ({error.key.fingerprint}); if the board was set up anew, remove the old one: "
                 f"ssh-keygen -f {known} -R {shlex.quote(entry)}"
             ) from error
-        except PasswordRequiredException as error:
-            raise UserError(
-                f"{self._board}: the key {self._key} has a passphrase; "
-                "add it to ssh-agent and leave 'key' out"
-            ) from error
+        except PasswordRequiredException:
+            raise
         except AuthenticationException as error:
             raise self._refused() from error
         except (TimeoutError, EOFError, OSError) as error:
@@ -279,8 +294,16 @@ class SshLink:
         except ValueError as error:  # what paramiko makes of a file that is no key
             raise UserError(f"{self._board}: {self._key} is no private key ({error})") from error
 
+    def _locked(self) -> UserError:
+        known_by = shlex.quote(f"{self._key}.pub")
+        return UserError(
+            f"{self._board}: the key {self._key} has a passphrase; add it to ssh-agent: "
+            f"ssh-add {shlex.quote(str(self._key))} (it is known there by {known_by})"
+        )
+
     def _refused(self) -> UserError:
-        shown = f"the key {self._key}" if self._key else "every key of the agent and ~/.ssh"
+        also = " and those of the agent" if self._agent_too else ""
+        shown = f"the key {self._key}{also}" if self._key else "every key of the agent and ~/.ssh"
         return UserError(
             f"{self._board}: {self._user}@{self.address} refuses {shown}; add the public half "
             "to ~/.ssh/authorized_keys there, or correct 'user' and 'key'"
@@ -295,6 +318,16 @@ class SshLink:
         if self._key and ("key" in text or "OPENSSH" in text) and "file" in text:
             return UserError(f"{self._board}: {self._key} is no private key ({text})")
         return self._failed(f"no SSH session with {self.address} ({text})", "connecting")
+
+
+def _from_agent(key: Path) -> paramiko.PKey | None:
+    """Return the agent's copy of a key, found by the public half beside its file."""
+    try:
+        public = base64.b64decode(Path(f"{key}.pub").read_text().split()[1])
+        held = paramiko.Agent().get_keys()
+    except (OSError, ValueError, IndexError, SSHException):
+        return None
+    return next((one for one in held if one.asbytes() == public), None)
 
 
 def _option(path: Path) -> str:

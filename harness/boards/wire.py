@@ -11,9 +11,10 @@ from typing import Any
 
 from harness.boards import agent, onboard
 from harness.boards.errors import BoardError, Kind
+from harness.boards.onboard.answers import ACKNOWLEDGED
 from rppg_core.errors import UserError
 
-ONBOARD = ("lease", "cache", "store", "health", "packages", "checks")
+ONBOARD = ("lease", "cache", "store", "answers", "keeping", "health", "packages", "checks")
 """Modules sent with the agent, each after those it imports."""
 
 
@@ -41,6 +42,11 @@ BEAT_S = 5.0
 """How often the host tells the board that it is alive; well below ``agent.HOST_SILENCE_S``."""
 STOP_S = agent.KILL_GRACE_S + 5.0
 """How long the agent may take to end what it started and then itself."""
+RETRYABLE: tuple[Kind, ...] = ("damaged", "unreachable")
+"""Kinds of what the agent refuses that may go well the next time."""
+MAKE_ROOM = "make room there, or set a 'disk_budget'"
+REMEDIES = {"out of disk": MAKE_ROOM, "busy": "it is in use, try again later"}
+"""What to do about kinds of what the agent refuses."""
 COMMAND_NOT_FOUND = (126, 127)
 TOO_OLD = 3
 
@@ -63,17 +69,26 @@ exec(compile(text, "agent.py", "exec"))
 """
 
 
-class Deadline:
-    """A point in time that is passed down, instead of many timeouts that add up."""
+def always() -> bool:
+    """Say that what is waited for is still wanted."""
+    return True
 
-    def __init__(self, limit_s: float) -> None:
+
+class Deadline:
+    """A point in time that is passed down, instead of many timeouts that add up.
+
+    It is now, as soon as what is waited for is no longer ``wanted``.
+    """
+
+    def __init__(self, limit_s: float, wanted: Callable[[], bool] = always) -> None:
         self.limit_s = limit_s
+        self.wanted = wanted
         self._end = time.monotonic() + limit_s
 
     @property
     def left_s(self) -> float:
         """Seconds left, not below 0."""
-        return max(0.0, self._end - time.monotonic())
+        return max(0.0, self._end - time.monotonic()) if self.wanted() else 0.0
 
 
 class WireLostError(Exception):
@@ -132,7 +147,7 @@ class AgentCall:
 
     def acknowledge(self, deadline: Deadline) -> None:
         """Tell the agent that the host has what it came for."""
-        self._send(agent.ACKNOWLEDGED, deadline)
+        self._send(ACKNOWLEDGED, deadline)
 
     def beat(self, deadline: Deadline) -> None:
         """Tell the agent that the host is alive, if it is time to."""
@@ -181,7 +196,8 @@ class AgentCall:
 
     def _refused(self, answer: dict[str, Any]) -> BoardError:
         kind = answer.get("kind")
-        return self.failed(answer["error"], retryable=kind == "damaged", kind=kind)
+        hint = REMEDIES.get(str(kind), "")
+        return self.failed(answer["error"], retryable=kind in RETRYABLE, hint=hint, kind=kind)
 
     def note(self, text: str) -> None:
         """Add to the diagnostics."""

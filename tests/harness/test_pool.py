@@ -18,7 +18,7 @@ from harness.boards import recovery
 from harness.boards.errors import BoardError
 from harness.boards.inventory import find_boards, load_boards
 from harness.boards.local import LocalBoard
-from harness.boards.loopback import PrivateSshd
+from harness.boards.loopback import LoopbackBoard, PrivateSshd
 from harness.boards.ssh import SshBoard
 from harness.boards.ssh_link import SshTarget
 from harness.campaign import Pipe, run_case
@@ -40,7 +40,7 @@ class Named:
         self.name = name
 
 
-def pool_of(*names, ready=lambda board: {"machine": "m"}):
+def pool_of(*names, ready=lambda board, wanted: {"machine": "m"}):
     return Pool("pool", [Named(name) for name in names], ready)
 
 
@@ -106,9 +106,61 @@ def test_a_board_waits_for_what_another_may_give_back():
     assert sharing.take() is None and sharing.left == 0
 
 
+@pytest.mark.board
+def test_a_board_in_use_is_not_waited_for_once_all_is_done(tmp_path):
+    """It is not lost either: the next case may have it."""
+    busy = LoopbackBoard("busy", workdir=str(tmp_path / "w"))
+    said, waits, in_line = [], [], threading.Event()
+
+    def ready(board, wanted):
+        if board is busy:
+            board.acquire(60.0, lambda line: (waits.append(line), in_line.set()), wanted)
+        return {}
+
+    pool = Pool("pair", [busy, Named("free")], ready)
+    done = []
+
+    def start(board):
+        def do(piece, following):
+            assert in_line.wait(20)
+            done.append((board.name, piece))
+
+        return do
+
+    with LoopbackBoard("other", workdir=str(tmp_path / "w")) as other, busy:
+        other.acquire(1.0, pytest.fail)
+        began = time.monotonic()
+        work_together(pool, [1, 2], start, said.append)
+        assert time.monotonic() - began < 15.0
+        assert (done, said, pool.lost) == ([("free", 1), ("free", 2)], [], {})
+        assert len(waits) == 1
+        other.close()
+        busy.acquire(5.0, pytest.fail)
+
+
+def test_nobody_takes_over_where_nothing_is_left():
+    late = threading.Event()
+
+    def ready(board, wanted):
+        if board.name == "late":
+            late.wait(5)
+            raise BoardError("gone", board="late", doing="x", retryable=False)
+        return {}
+
+    pool, said = pool_of("late", "b", ready=ready), []
+
+    def start(board):
+        return lambda piece, following: None
+
+    sharing_over = threading.Timer(0.3, late.set)
+    sharing_over.start()
+    work_together(pool, [1], start, said.append)
+    assert said == ["late: gone while x"]
+
+
 def test_boards_that_differ_are_said():
     kinds = iter(["cortex-a53", "cortex-a72"])
-    pool, said = pool_of("a", "b", ready=lambda board: {"cpu_model": next(kinds)}), []
+    pool, said = pool_of("a", "b", ready=lambda board, wanted: {"cpu_model": next(kinds)}), []
     barrier = threading.Barrier(2, timeout=5)
     work_together(pool, [1, 2], lambda board: lambda piece, following: barrier.wait(), said.append)
     assert "cortex-a53 and cortex-a72" in said[0]
@@ -178,7 +230,7 @@ def test_what_a_lost_board_had_begun_is_taken_over(tmp_path, clips, monkeypatch)
     lines = []
     monkeypatch.setattr(CampaignProgress, "say", lambda self, line: lines.append(line))
 
-    def ready(board):
+    def ready(board, wanted):
         board.connect()
         assert board is remote or Cut.cut.wait(120), "the remote board never came to work"
         return board.facts()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from harness.attempts import Effort
+from harness.boards.base import PACKAGE_ROOT
+from harness.boards.deploy import LEFT_OUT
 from harness.boards.errors import BoardError
 from harness.boards.local import LocalBoard
 from harness.boards.loopback import LoopbackBoard
@@ -18,6 +21,7 @@ from harness.boards.settings import BoardSettings, HealthLimits
 from harness.campaign import Pipe, run_case
 from harness.datasets.registry import open_dataset
 from harness.datasets.selection import Selection, select
+from harness.pool import Pool
 from harness.verdicts.thresholds import Case
 
 pytestmark = pytest.mark.board
@@ -56,12 +60,12 @@ def dataset(tmp_path, clips):
 
 @pytest.fixture
 def run(dataset, tscan_file, tmp_path):
-    def start(board, observer, only=(), resume=False, timed=False, **effort):
+    def start(board, observer, only=(), resume=False, timed=False, pool=None, **effort):
         pipe = Pipe("tscan", tscan_file, "haar", {})
         case = Case(board.name, "tiny", "float32")
         with board:
             return run_case(
-                board,
+                pool or board,
                 select(dataset, Selection(tuple(only))),
                 case,
                 pipe,
@@ -118,6 +122,37 @@ def test_cut_connection_is_made_again(run, tmp_path):
     assert "lost" in done.replays[0].record.raw["board_failures"][0]
 
 
+@pytest.mark.parametrize("pooled", [False, True])
+def test_cut_while_the_board_is_made_ready_is_got_over(run, tmp_path, pooled):
+    board = LoopbackBoard(workdir=str(tmp_path / "work"))
+    put = board.put
+
+    def cut_then_put(paths):
+        if board.__dict__.pop("put", None):  # the first of all
+            board._link.cut()
+        return put(paths)
+
+    board.put = cut_then_put
+    pool = Pool("one", [board], lambda one, wanted: one.facts()) if pooled else None
+    done = run(board, observer := Observer(), ["subject1"], pool=pool)
+    assert done.replays[0].record.ok
+    assert done.replays[0].record.raw["board_failures"] == []
+    assert sum("trying again" in line for line in observer.lines) == 1
+
+
+def test_board_that_is_never_ready_is_given_up(run, tmp_path):
+    board = LoopbackBoard(workdir=str(tmp_path / "work"))
+
+    def cut(paths):
+        board._link.cut()
+        board._link.fetch("x")
+
+    board.put = cut
+    with pytest.raises(BoardError, match=r"not connected|was lost"):
+        run(board, observer := Observer(), ["subject1"], board_retries=1)
+    assert sum("trying again" in line for line in observer.lines) == 1
+
+
 def test_board_that_stays_away_ends_the_case_and_keeps_what_was_done(run, tmp_path, monkeypatch):
     monkeypatch.setattr("harness.boards.recovery.RECOVER_S", 1.0)
     board = LoopbackBoard(workdir=str(tmp_path / "work"))
@@ -140,6 +175,25 @@ def test_board_that_stays_away_ends_the_case_and_keeps_what_was_done(run, tmp_pa
     assert observer.lines[1].startswith("subject2 kept: "), "what is there is said first"
     assert "kept" not in observer.lines[2]
     assert again.replays[1].record.bpm == first.replays[0].record.bpm
+
+
+def test_records_of_another_pipeline_are_not_kept(run, tmp_path):
+    """What a board runs need not be the pipeline that this harness came with."""
+    package = tmp_path / "older" / PACKAGE_ROOT.name
+    shutil.copytree(PACKAGE_ROOT, package, ignore=shutil.ignore_patterns(*LEFT_OUT))
+
+    def again():
+        board = LocalBoard(workdir=tmp_path / "work", package_root=package)
+        run(board, observer := Observer(), ["subject1"], resume=True)
+        return "subject1 kept: " in observer.lines[1]
+
+    assert not again()
+    assert again()
+    with (package / "replay.py").open("a") as source:
+        source.write("# another version\n")
+    assert not again()
+    (package / "data.json").write_text("{}")
+    assert not again()
 
 
 def test_run_with_nothing_missing_is_resumed_without_the_board(run, tmp_path):

@@ -16,6 +16,7 @@ from harness.boards.labgrid.place import Place, Service
 from harness.boards.lease import OnWait
 from harness.boards.ssh import RemoteBoard, RemoteSetup
 from harness.boards.ssh_link import SshTarget
+from harness.boards.wire import always
 from rppg_core.errors import UserError
 
 if TYPE_CHECKING:
@@ -46,6 +47,11 @@ class LabgridBoard(RemoteBoard):
         self._service = service
         self._hold: Hold | None = None
 
+    @property
+    def whereabouts(self) -> tuple[object, ...]:
+        """The place."""
+        return (self.kind, self._client.given_coordinator, self._client.place)
+
     def connect(self) -> None:
         """Open the connection; acquires the place first where it is free."""
         fresh = self._hold is None
@@ -57,10 +63,10 @@ class LabgridBoard(RemoteBoard):
                 self.close()
             raise
 
-    def acquire(self, wait_s: float, on_wait: OnWait) -> None:
+    def acquire(self, wait_s: float, on_wait: OnWait, wanted: Callable[[], bool] = always) -> None:
         """Wait for the place and hold it until the board is closed; see ``Hold.take``."""
         if self._hold is None:
-            self._hold = Hold.take(self._client, wait_s, on_wait)
+            self._hold = Hold.take(self._client, wait_s, on_wait, wanted)
             self._hold.on_lost(self._cut)
         self._hold.check()
 

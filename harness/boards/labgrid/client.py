@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import os
 import socket
 import subprocess
@@ -19,6 +18,7 @@ from harness.boards.labgrid.program import (
     find_coordinator,
     run_client,
 )
+from harness.boards.users import shown_user
 from harness.boards.wire import last_line
 from harness.boards.yaml_lines import did_you_mean
 from rppg_core.errors import UserError
@@ -43,16 +43,16 @@ class LabgridClient:
     ) -> None:
         self.board = board
         self.place = place
-        self._coordinator = coordinator
+        self.given_coordinator = coordinator
         self._client = client
         # As the client itself finds out who it is.
-        user = os.environ.get("LG_USERNAME") or getpass.getuser()
+        user = os.environ.get("LG_USERNAME") or shown_user()
         self.me = f"{os.environ.get('LG_HOSTNAME') or socket.gethostname()}/{user}"
 
     @property
     def coordinator(self) -> str:
         """Its address."""
-        return find_coordinator(self.board, self._coordinator)
+        return find_coordinator(self.board, self.given_coordinator)
 
     def command(self, *arguments: str) -> list[str]:
         """Return the command line of a request about the place."""

@@ -14,6 +14,7 @@ from harness.boards.labgrid.client import LabgridClient
 from harness.boards.labgrid.keeper import Keeper, RunLock
 from harness.boards.labgrid.place import Place
 from harness.boards.labgrid.waiting import Line, OnWait
+from harness.boards.wire import Deadline
 from rppg_core.errors import UserError
 
 LOOK_S = 3.0
@@ -51,8 +52,10 @@ class Hold:
         self._thread.start()
 
     @classmethod
-    def take(cls, client: LabgridClient, wait_s: float, on_wait: OnWait) -> Hold:
-        """Wait for the place, at most for ``wait_s``.
+    def take(
+        cls, client: LabgridClient, wait_s: float, on_wait: OnWait, wanted: Callable[[], bool]
+    ) -> Hold:
+        """Wait for the place, at most for ``wait_s`` and for as long as it is ``wanted``.
 
         Raises ``BoardError`` of kind "busy" if it is still another's, "unreachable" if there is no
         coordinator, and ``UserError`` for a place or client that is not there.
@@ -60,7 +63,7 @@ class Hold:
         keeper: Keeper | None = None
         lock = RunLock(client)
         try:
-            line = Line(client, lock, wait_s, on_wait)
+            line = Line(client, lock, Deadline(wait_s, wanted), on_wait)
             line.take_lock()
             place = client.show()
             if place.holder != client.me:

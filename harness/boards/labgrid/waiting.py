@@ -18,12 +18,14 @@ LOCK_POLL_S = 0.5
 
 
 class Line:
-    """The wait for one place; ``wait_s`` is all the time there is."""
+    """The wait for one place; ``deadline`` is all the time there is."""
 
-    def __init__(self, client: LabgridClient, lock: RunLock, wait_s: float, say: OnWait) -> None:
+    def __init__(
+        self, client: LabgridClient, lock: RunLock, deadline: Deadline, say: OnWait
+    ) -> None:
         self._client = client
         self._lock = lock
-        self._deadline = Deadline(wait_s)
+        self._deadline = deadline
         self._say = say
         self._told = ""
 

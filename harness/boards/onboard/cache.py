@@ -16,10 +16,13 @@ BLOCK_BYTES = 4096
 IDLE_S = 60.0
 """A transfer that did not grow for so long is not under way."""
 ORDER = "used.json"
+ENVIRONMENTS = "environments"
+KINDS = (ENVIRONMENTS, "trees", "store")
+"""What may leave; a tree before the files it links to, which free nothing while it stands."""
 
 
 def remember_use(root: Path, names: Iterable[str]) -> None:
-    """Note that files of the store and trees are used now; a full disk only forgets it."""
+    """Note that what may leave is used now, by its names; a full disk only forgets it."""
     order = _order(root)
     now = max(order.values(), default=0) + 1
     order.update((name, now) for name in names)
@@ -56,16 +59,24 @@ def make_room(root: Path, needed_bytes: int, budget_bytes: int, keep: Set[str]) 
         if left.name not in keep and time.time() - left.lstat().st_mtime > IDLE_S:
             _remove(left)
     order = _order(root)
-    # A tree before the files it links to: they free nothing while it stands.
-    held = [(order.get(p.name, 0), 0, p) for p in (root / "trees").iterdir()]
-    held += [(order.get(p.name, 0), 1, p) for p in (root / "store").iterdir()]
-    for _, _, path in sorted(held, key=lambda one: one[:2]):
+    held = [path for kind in KINDS for path in root.glob(kind + "/*")]
+    for path in sorted(held, key=lambda one: order.get(one.name, 0)):
         if short <= 0:
             break
         if path.name not in keep:
-            _remove(path)
+            _evict(root, path)
             short = _short(root, needed_bytes, budget_bytes)
     return max(0, short)
+
+
+def _evict(root: Path, path: Path) -> None:
+    """Remove it; a folder leaves its place whole, so that no half of one is taken for all of it."""
+    if path.is_dir():
+        doomed = root / "incoming" / (path.name + ".gone")
+        _remove(doomed)
+        path.rename(doomed)
+        path = doomed
+    _remove(path)
 
 
 def _short(root: Path, needed_bytes: int, budget_bytes: int) -> int:
@@ -85,7 +96,7 @@ def _order(root: Path) -> Dict[str, int]:
 
 
 def _places(root: Path, name: str) -> bool:
-    return any((root / kind / name).exists() for kind in ("store", "trees"))
+    return any((root / kind / name).exists() for kind in KINDS)
 
 
 def _remove(path: Path) -> None:

@@ -8,9 +8,13 @@ held the lease before the board was last started, has lost it; the wall clock pl
 Each taking has a generation, which only grows. Work done under a lease names its generation and
 stops when that is no longer the current one: a lease that was taken away stops its former holder.
 Not guaranteed: that a holder who lost the lease stops before its next look, ``LOOK_S`` later.
+
+A full disk must not keep anyone from the lease, without which no room can be made: the ballast, a
+file that holds nothing, lies beside it to be thrown off then.
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -23,13 +27,30 @@ RENEW_S = 2.0
 LOOK_S = 1.0
 """How often work under a lease looks whether it is still the current one."""
 TEXT_CHARS = 200
+BALLAST_BYTES = 1 << 16
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+GIVEN_UP = "the lease of this board was given up, its host was silent"
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 State = Dict[str, Any]
 
 
 class LeaseError(Exception):
-    """The lease is another's."""
+    """The lease was taken away; ``kind`` is what that is to the host."""
+
+    kind = "lease"
+
+
+class LapsedError(LeaseError):
+    """The lease was given up, because nothing was heard of its holder; it may be taken again."""
+
+    kind = "unreachable"
+
+
+class HeldError(LeaseError):
+    """The lease is another's, and was not asked for."""
+
+    kind = "busy"
 
 
 class LeaseFile:
@@ -38,6 +59,7 @@ class LeaseFile:
     def __init__(self, root: Path) -> None:
         self.path = root / "lease.json"
         self._mutex = root / "lease.lock"
+        self._ballast = root / "lease.ballast"
 
     def read(self) -> State:
         """Return the state as it stands, without waiting for anyone."""
@@ -80,7 +102,7 @@ class LeaseFile:
 
     def renew(self, me: str, generation: int) -> None:
         """Say that the holder lives; raises ``LeaseError`` if it is the holder no more."""
-        with self._changing() as state:
+        with self._changing(spare=me) as state:
             self.check(me, generation, state)
             state["holder"]["seen_s"] = uptime_s()
 
@@ -96,36 +118,66 @@ class LeaseFile:
         with self._changing() as state:
             state["holder"] = None
             state["generation"] += 1
-            state["taken_by"] = who[:TEXT_CHARS]
+            state["taken"] = {"by": who[:TEXT_CHARS], "generation": state["generation"]}
         return state
 
     def check(self, me: str, generation: int, state: Optional[State] = None) -> None:
-        """Raise ``LeaseError`` unless the lease is the one of that generation."""
+        """Raise ``LeaseError`` unless the lease is the one of that generation.
+
+        One that nobody took away has lapsed, whoever has it now (``LapsedError``).
+        """
         state = state or self.read()
         holder = state["holder"]
-        if state["generation"] != generation or not holder or holder["id"] != me:
-            by = holder["who"] if holder else state.get("taken_by", "someone")
-            raise LeaseError("the lease of this board was taken by " + by)
+        if state["generation"] == generation and holder and holder["id"] == me:
+            return
+        taken = state.get("taken") or {"by": "", "generation": 0}
+        if taken["generation"] > generation:
+            raise LeaseError("the lease of this board was taken by " + taken["by"])
+        now = "; " + holder["who"] + " has it now" if holder and holder["id"] != me else ""
+        raise LapsedError(GIVEN_UP + now)
 
     @contextlib.contextmanager
-    def _changing(self) -> Iterator[State]:
-        """Give the state to be changed, the dead gone, and write what was made of it."""
+    def _changing(self, spare: str = "") -> Iterator[State]:
+        """Give the state to be changed, the dead gone, and write what was made of it.
+
+        ``spare`` is a holder who asks, so is alive, however long the board itself stood still.
+        """
         handle = os.open(str(self._mutex), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
-            state = _without_the_dead(self.read())
+            state = _without_the_dead(self.read(), spare)
             yield state
             self._write(state)
         finally:
             os.close(handle)
 
     def _write(self, state: State) -> None:
+        text = json.dumps(state)
+        try:
+            self._replace(text)
+        except OSError as error:
+            if error.errno not in DISK_FULL or not self._ballast.exists():
+                raise
+            self._ballast.unlink()
+            self._replace(text)
+        if not self._ballast.exists():
+            self._take_ballast()
+
+    def _replace(self, text: str) -> None:
         part = self.path.with_name("lease.part")
         with part.open("w") as out:
-            json.dump(state, out)
+            out.write(text)
             out.flush()
             os.fsync(out.fileno())
         part.replace(self.path)
+
+    def _take_ballast(self) -> None:
+        try:
+            with self._ballast.open("wb") as out:
+                os.posix_fallocate(out.fileno(), 0, BALLAST_BYTES)
+        except OSError:  # there is no room, or no way to reserve it
+            with contextlib.suppress(FileNotFoundError):
+                self._ballast.unlink()
 
 
 def uptime_s() -> float:
@@ -158,8 +210,9 @@ def _entry(me: str, who: str) -> State:
     return {"id": me, "who": who[:TEXT_CHARS], "boot": boot_id(), "since_s": now, "seen_s": now}
 
 
-def _without_the_dead(state: State) -> State:
-    if state["holder"] and not _lives(state["holder"]):
+def _without_the_dead(state: State, spare: str = "") -> State:
+    holder = state["holder"]
+    if holder and not (_lives(holder) or (holder["id"] == spare and holder["boot"] == boot_id())):
         state["holder"] = None
     state["queue"] = [entry for entry in state["queue"] if _lives(entry)]
     return state

@@ -12,11 +12,10 @@ import zipfile
 from pathlib import Path
 from typing import Any, Dict, List
 
-from harness.boards.onboard.cache import BLOCK_BYTES, make_room
+from harness.boards.onboard.cache import BLOCK_BYTES, ENVIRONMENTS, make_room, remember_use
 from harness.boards.onboard.store import SHA256, Answer, Request, is_intact, open_root, stored
 
 PROBE_S = 20.0
-ENVIRONMENTS = "environments"
 COMPLETE = ".complete"
 
 # Run by the board's Python with its site packages, which the agent does without. Nothing is
@@ -39,9 +38,11 @@ for name in sys.argv[1:]:
             continue
         for entry in entries:
             match = re.match(r"(.+?)-(\d[^-]*)(-.*)?\.(dist|egg)-info$", entry)
-            if match and (match.group(1).lower().replace("-", "_").startswith(
-                    {"cv2": "opencv"}.get(name, name))):
-                version = version or match.group(2)
+            if match:
+                package = re.sub(r"[-_.]+", "_", match.group(1)).lower()
+                # OpenCV comes as several packages, other modules as one of their own name.
+                same = package.startswith("opencv") if name == "cv2" else package == name
+                version = version or match.group(2) * same
     found[name] = version
 print(json.dumps(found))
 """
@@ -84,19 +85,21 @@ def platform_of() -> Dict[str, Any]:
 def environment(request: Request) -> Answer:
     """Unpack wheels that are in the store into a folder of their own, once.
 
-    Request: root, key, wheels [[sha256, suffix, bytes]], budget_bytes, reserve_bytes. ``path`` of
-    the answer is None where the folder is not there and a wheel is missing.
+    Request: root, key, wheels [[sha256, suffix, bytes]], budget_bytes, reserve_bytes, keep (names
+    that must stay). ``path`` of the answer is None where the folder is not there and a wheel is
+    missing.
     """
     root = open_root(request["root"])
     if not SHA256.match(request["key"]):
         raise ValueError("not a name of an environment: " + repr(request["key"]))
     final = root / ENVIRONMENTS / request["key"]
     if (final / COMPLETE).exists():
+        remember_use(root, [final.name])
         return {"path": str(final)}
     wheels = [(stored(root, *wheel[:2]), wheel) for wheel in request["wheels"]]
     if not wheels or not all(is_intact(path, one[0], one[2]) for path, one in wheels):
         return {"path": None}
-    keep = {path.name for path, _ in wheels}
+    keep = {path.name for path, _ in wheels} | set(request["keep"])
     needed = sum(map(_unpacked_bytes, [path for path, _ in wheels])) + request["reserve_bytes"]
     short = make_room(root, needed, request["budget_bytes"], keep)
     if short:
@@ -108,10 +111,12 @@ def environment(request: Request) -> Answer:
     built = Path(tempfile.mkdtemp(dir=str(root / "incoming")))
     for path, _ in wheels:
         _unpack(path, built)
+    os.sync()  # a power cut must not leave the mark without the content
     (built / COMPLETE).touch()
     if final.exists():
         shutil.rmtree(str(final))
     built.rename(final)
+    remember_use(root, [final.name])
     return {"path": str(final)}
 
 

@@ -63,8 +63,8 @@ def sync(request: Request) -> Answer:
     Request: root; arrived [[name in incoming, sha256, suffix]]; files [[sha256, suffix, bytes]];
     trees {id: [[relative path, index into files]]}; budget_bytes, 0 for none; keep, names of the
     store and of trees that must stay; reserve_bytes. Where something is missing, room is made for
-    it; ``short_bytes`` says what could not be had. ``begun`` are the bytes that arrived of each
-    file that is missing, when its transfer broke off.
+    it, else for what will be recorded; ``short_bytes`` says what could not be had for the first.
+    ``begun`` are the bytes that arrived of each file that is missing, when its transfer broke off.
     """
     root = open_root(request["root"])
     for name, sha256, suffix in request["arrived"]:
@@ -88,6 +88,7 @@ def sync(request: Request) -> Answer:
         keep = names | set(request["keep"])
         short = make_room(root, needed, request["budget_bytes"], keep)
     else:
+        make_room(root, request["reserve_bytes"], 0, names | set(request["keep"]))
         remember_use(root, names)
     space = os.statvfs(str(root))
     return {

@@ -1,6 +1,7 @@
 """A private SSH server, boards on it, and a small package that replays as a job tells it to."""
 
 import os
+import subprocess
 import sys
 import textwrap
 import time
@@ -202,3 +203,17 @@ def gone():
 def as_root(need):
     if os.geteuid() != 0:
         need("needs root, to mount a small file system")
+
+
+@pytest.fixture
+def small_disk(as_root, need, tmp_path):
+    """Return a folder on a file system of 24 MB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=24m", "none", str(folder)], check=False
+    )
+    if mounted.returncode:
+        need("this machine does not let root mount a tmpfs")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)

@@ -1,5 +1,6 @@
 """`boards.yaml`: what it takes, and the one line for what it does not."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.boards.inventory import load_boards, pick_board
+from harness.boards.labgrid.client import LabgridClient
+from harness.boards.lease import whoami
 from harness.boards.local import LocalBoard
 from harness.boards.loopback import LoopbackBoard
 from harness.boards.opening import open_board
@@ -202,6 +205,21 @@ def test_host_may_be_an_alias_of_the_users_ssh_configuration(load, tmp_path, mon
         "~/k",
     )
     assert open_board(load("b: {kind: ssh, host: other}")["b"])._target.proxy_command is None
+
+
+def test_user_without_a_name_is_told_to_give_one(load, monkeypatch):
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def nobody(uid):
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    with pytest.raises(UserError, match=r"^b: .*; set 'user' of this board$"):
+        open_board(load("b: {kind: ssh, host: h}")["b"])
+    assert open_board(load("b: {kind: ssh, host: h, user: pi}")["b"])._target.user == "pi"
+    assert whoami().startswith(f"uid-{os.getuid()}@")
+    assert LabgridClient("b", "place").me.endswith(f"/uid-{os.getuid()}")
 
 
 def test_missing_file(tmp_path):

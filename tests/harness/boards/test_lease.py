@@ -1,5 +1,7 @@
 """One job per board at a time, whoever asks, whatever becomes of the holder."""
 
+import contextlib
+import dataclasses
 import json
 import multiprocessing
 import os
@@ -7,16 +9,25 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from benchmarks.fault_list import Cable
+from harness.boards import wire
 from harness.boards.errors import BoardError
 from harness.boards.loopback import LoopbackBoard
+from harness.boards.onboard import keeping
 from harness.boards.onboard import lease as onboard
-from harness.boards.onboard.lease import LeaseError, LeaseFile
+from harness.boards.onboard.answers import BEAT_S
+from harness.boards.onboard.lease import LapsedError, LeaseError, LeaseFile
+from harness.boards.onboard.store import open_root
+from harness.boards.recovery import recover
+from harness.boards.ssh import SshBoard
 from harness.boards.wire import AGENT_SOURCE
+from harness.doctor import examine
 
 LIMIT_S = 20.0
 
@@ -57,6 +68,38 @@ def test_taken_away_is_noticed_by_its_generation(file):
     assert file.try_to_take("a", "A")["generation"] == generation + 2
     with pytest.raises(LeaseError):
         file.check("a", generation)
+
+
+def test_given_up_is_no_theft_and_an_older_theft_is_forgotten(file):
+    file.take_away("boss")
+    generation = file.try_to_take("a", "A")["generation"]
+    file.leave("a", generation)
+    with pytest.raises(LapsedError, match=r"given up, its host was silent$"):
+        file.check("a", generation)
+    file.try_to_take("b", "B")
+    with pytest.raises(LapsedError, match=r"was silent; B has it now$"):
+        file.check("a", generation)
+    file.take_away("boss")
+    with pytest.raises(LeaseError, match="taken by boss"):
+        file.check("a", generation)
+
+
+def test_holder_that_stood_still_with_its_board_goes_on(file, monkeypatch):
+    generation = file.try_to_take("a", "A")["generation"]
+    monkeypatch.setattr(onboard, "EXPIRES_S", 0.05)
+    time.sleep(0.1)
+    file.renew("a", generation)
+    time.sleep(0.1)
+    file.try_to_take("b", "B")
+    with pytest.raises(LapsedError):
+        file.renew("a", generation)
+
+
+def test_host_gives_a_board_up_before_the_board_gives_up_its_lease():
+    """Both ends have a beat in which they cannot know; then the host has to connect again."""
+    soonest_s = keeping.LEASE_SILENCE_S - wire.BEAT_S
+    latest_s = wire.BOARD_SILENCE_S + BEAT_S
+    assert soonest_s - latest_s >= 10.0
 
 
 def test_silent_holder_and_holder_of_before_a_restart_are_gone(file, monkeypatch):
@@ -205,6 +248,163 @@ def test_stolen_lease_stops_the_loser_within_seconds(host, visitor, gone):
     assert visitor.replay(
         {"recordings": [{"id": "a", "path": "ok"}], "model": {}}, lambda event: None, LIMIT_S
     ).records
+
+
+@pytest.mark.board
+def test_lease_given_up_for_silence_is_taken_again(visitor, job, tmp_path, monkeypatch):
+    """The host may hear of it from the replay, or from the one who kept the lease for it."""
+    changed = AGENT_SOURCE.replace(b"LEASE_SILENCE_S = 45.0", b"LEASE_SILENCE_S = 3.0")
+    assert changed != AGENT_SOURCE
+    monkeypatch.setattr("harness.boards.wire.AGENT_SOURCE", changed)
+    LeaseFile(make_root(tmp_path / "w")).take_away("someone in June")
+    visitor.acquire(1.0, pytest.fail)
+    with pytest.raises(BoardError, match="lease of this board was given up") as caught:
+        for _ in range(4):
+            visitor.replay(job("slow", "slow"), lambda event: None, LIMIT_S)
+    assert (caught.value.kind, caught.value.retryable) == ("unreachable", True)
+    monkeypatch.setattr("harness.boards.wire.AGENT_SOURCE", AGENT_SOURCE)
+    recover(visitor, caught.value, "", 1.0, pytest.fail)
+    assert len(visitor.replay(job("ok"), lambda event: None, LIMIT_S).records) == 1
+
+
+@pytest.mark.board
+def test_nothing_is_changed_without_the_lease_while_another_holds_it(host, visitor, job, tmp_path):
+    visitor.deploy()
+    host().until("held")
+    before = sorted((tmp_path / "w").glob("[st]*/*"))
+    clip = tmp_path / "clip.avi"
+    clip.touch()
+    attempts = (
+        visitor.deploy,
+        lambda: visitor.put([clip]),
+        lambda: visitor.replay(job("ok"), pytest.fail, LIMIT_S),
+    )
+    for attempt in attempts:
+        with pytest.raises(BoardError, match=r"held by .* try again later") as caught:
+            attempt()
+        assert (caught.value.kind, caught.value.retryable) == ("busy", False)
+    assert sorted((tmp_path / "w").glob("[st]*/*")) == before, "store and trees"
+
+
+@pytest.mark.board
+def test_doctor_of_a_board_in_use_sends_nothing(host, visitor, monkeypatch):
+    host().until("held")
+    monkeypatch.setattr(visitor, "runtime", "pycoral")
+    monkeypatch.setattr(visitor, "deploy", pytest.fail)
+    found = {line.what: line for line in examine(visitor)}
+    assert [found[what].verdict for what in ("packages", "lease")] == ["warn", "warn"]
+    assert "sent once its lease is to be had" in str(found["packages"])
+    assert "held by" in found["lease"].found and "self-test" not in found
+
+
+@pytest.fixture
+def full_disk(small_disk):
+    """Return a work folder on a disk without any room, and a function that makes some."""
+    work, filler = small_disk / "w", small_disk / "filler"
+    LeaseFile(open_root(str(work))).try_to_take("of before", "X")
+    LeaseFile(work).leave("of before", 1)
+    fill(filler)
+    return work, filler.unlink
+
+
+def fill(path):
+    with contextlib.suppress(OSError), path.open("wb", buffering=0) as out:
+        while True:
+            out.write(bytes(4096))
+
+
+def test_lease_is_to_be_had_on_a_full_disk(full_disk):
+    work, make_room = full_disk
+    file = LeaseFile(work)
+    generation = file.try_to_take("a", "A")["generation"]
+    for _ in range(3):
+        file.renew("a", generation)
+    (work / "lease.ballast").unlink(missing_ok=True)
+    fill(work / "more")
+    with pytest.raises(OSError, match="No space left"):
+        file.renew("a", generation)
+    make_room()
+    file.renew("a", generation)
+    assert (work / "lease.ballast").stat().st_size == onboard.BALLAST_BYTES
+
+
+@pytest.mark.board
+def test_room_is_made_on_a_full_disk_for_who_has_the_lease(small_disk, package, job):
+    work = small_disk / "w"
+    store = open_root(str(work)) / "store"
+    LeaseFile(work).try_to_take("of before", "X")
+    LeaseFile(work).leave("of before", 1)
+    fill(store / "old.avi")
+    with LoopbackBoard("pi", package_root=package, workdir=str(work)) as board:
+        board.acquire(1.0, pytest.fail)
+        board.deploy()
+        assert not (store / "old.avi").exists()
+        assert board.replay(job("ok"), lambda event: None, LIMIT_S).records
+        fill(store / "other.avi")
+        board.deploy()
+        assert not (store / "other.avi").exists(), "all is there, but no room for records"
+
+
+@pytest.mark.board
+def test_full_disk_is_told_from_a_board_in_use(full_disk, package):
+    work, _ = full_disk
+    (work / "lease.ballast").unlink()
+    fill(work / "more")
+    with LoopbackBoard("pi", package_root=package, workdir=str(work)) as board:
+        with pytest.raises(BoardError, match=r"No space left .*; make room there") as caught:
+            board.acquire(1.0, pytest.fail)
+        assert caught.value.kind == "out of disk"
+        *_, last = examine(board)
+    assert (last.verdict, last.what) == ("fail", "lease")
+    assert "make room there" in last.remedy
+
+
+@pytest.mark.board
+def test_crash_of_a_replay_leaves_link_and_lease_as_they_are(host, visitor, job):
+    visitor.acquire(1.0, pytest.fail)
+    waiter = host("ok")
+    assert "place 1 in the queue" in waiter.until("wait")
+    link = visitor._open
+    with pytest.raises(BoardError, match="killed") as caught:
+        visitor.replay(job("killed"), lambda event: None, LIMIT_S)
+    recover(visitor, caught.value, "", 1.0, pytest.fail)
+    assert visitor._open is link
+    assert len(visitor.lease_state()["queue"]) == 1
+    assert len(visitor.replay(job("ok"), lambda event: None, LIMIT_S).records) == 1
+
+
+@pytest.mark.board
+def test_crash_over_a_link_that_is_gone_as_well_connects_again(visitor, job):
+    visitor.acquire(1.0, pytest.fail)
+    with pytest.raises(BoardError, match="killed") as caught:
+        visitor.replay(job("killed"), lambda event: None, LIMIT_S)
+    visitor._link.cut()
+    recover(visitor, caught.value, "", 1.0, pytest.fail)
+    assert len(visitor.replay(job("ok"), lambda event: None, LIMIT_S).records) == 1
+
+
+@pytest.mark.faults
+def test_link_that_stalls_for_20_s_costs_no_lease(sshd, target, package, job, tmp_path):
+    cable = Cable(sshd.port)
+    key = sshd.known_hosts.read_text().split(" ", 1)[1]
+    known_hosts = tmp_path / "known_hosts"
+    known_hosts.write_text(f"[127.0.0.1]:{cable.port} {key}")
+    through = dataclasses.replace(target, port=cable.port, known_hosts=known_hosts)
+    work = str(tmp_path / "w")
+    with SshBoard("pi", through, python=sys.executable, workdir=work, package_root=package) as pi:
+        pi.acquire(1.0, pytest.fail)
+        pi.deploy()
+        plug = threading.Timer(23.0, cable.plug)
+        pull = threading.Timer(3.0, cable.pull)
+        pull.start()
+        plug.start()
+        acts = ["slow"] * 30  # a second each
+        assert len(pi.replay(job(*acts), lambda event: None, 60.0).records) == len(acts)
+
+
+def make_root(folder):
+    folder.mkdir()
+    return folder
 
 
 @pytest.mark.board

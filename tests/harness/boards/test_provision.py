@@ -1,11 +1,18 @@
 """Packages for boards without a network: chosen for the board, sent once, unpacked apart."""
 
+import json
+import os
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from harness.boards.deploy import Store
+from harness.boards.digests import Digests
 from harness.boards.onboard import packages
+from harness.boards.onboard.cache import make_room, used_bytes
 from harness.boards.onboard.checks import edge_tpus
 from harness.boards.onboard.packages import COMPLETE
 from harness.boards.onboard.store import sha256_of
@@ -29,6 +36,25 @@ def test_what_the_distribution_has_is_used():
     without_opencv = {name: mendel[name] for name in mendel if name != "cv2"}
     assert wanted(without_opencv, "auto") == [[OPENCV]]
     assert wanted({**mendel, "numpy": "1.13.3"}, "auto") == [[NUMPY]]
+
+
+def test_version_is_that_of_the_package_and_not_of_a_namesake(tmp_path):
+    """NumPy of a distribution may come without a version of its own."""
+    for name in ("numpy", "cv2", "tflite_runtime"):
+        (tmp_path / f"{name}.py").touch()
+    infos = ("numpydoc-1.1.0.dist-info", "tflite_runtime_extra-9.dist-info")
+    for info in (*infos, "opencv_python_headless-4.5.1.48.dist-info"):
+        (tmp_path / info).mkdir()
+
+    def probe():
+        names = ["numpy", "cv2", "tflite_runtime"]
+        command = [sys.executable, "-S", "-c", packages.PROBE, *names]
+        return json.loads(subprocess.check_output(command, env={"PYTHONPATH": str(tmp_path)}))
+
+    assert probe() == {"numpy": "", "cv2": "4.5.1.48", "tflite_runtime": ""}
+    (tmp_path / "numpy-1.16.2.egg-info").mkdir()
+    (tmp_path / "TFLite.Runtime-2.5.0.post1.dist-info").mkdir()
+    assert probe() == {"numpy": "1.16.2", "cv2": "4.5.1.48", "tflite_runtime": "2.5.0.post1"}
 
 
 def test_runtime_comes_with_the_numpy_it_was_made_for():
@@ -74,14 +100,15 @@ def in_store(root, members):
     return [digest, ".whl", (root / "store" / f"{digest}.whl").stat().st_size]
 
 
-def unpack(root, wheels, budget_bytes=0):
+def unpack(root, wheels, budget_bytes=0, key="a" * 64):
     return packages.environment(
         {
             "root": str(root),
-            "key": "a" * 64,
+            "key": key,
             "wheels": wheels,
             "budget_bytes": budget_bytes,
             "reserve_bytes": 0,
+            "keep": [],
         }
     )["path"]
 
@@ -94,6 +121,48 @@ def test_environment_is_unpacked_once_and_only_whole(tmp_path):
     (folder / COMPLETE).unlink()  # as if the power went while it was unpacked
     (folder / "pkg" / "__init__.py").write_text("half")
     assert (Path(unpack(tmp_path, [wheel])) / "pkg" / "__init__.py").read_text() == "x = 1"
+
+
+def test_environment_is_on_the_disk_before_it_counts_as_whole(tmp_path, monkeypatch):
+    wheel, synced = in_store(tmp_path, {"pkg/__init__.py": "x = 1"}), []
+
+    def sync():
+        (built,) = (tmp_path / "incoming").iterdir()
+        synced.append(sorted(path.name for path in built.iterdir()))
+
+    monkeypatch.setattr(os, "sync", sync)
+    assert (Path(unpack(tmp_path, [wheel])) / COMPLETE).exists()
+    assert synced == [["pkg"]]
+
+
+def test_environment_used_longest_ago_makes_way(tmp_path):
+    folders = []
+    for key in "abc":
+        wheel = in_store(tmp_path, {"pkg/data": key * 10**6})
+        folders.append(Path(unpack(tmp_path, [wheel], key=key * 64)))
+        (tmp_path / "store" / "".join(wheel[:2])).unlink()
+    assert unpack(tmp_path, [], key="a" * 64) == str(folders[0])
+    budget = used_bytes(tmp_path) + 4096
+    assert make_room(tmp_path, 8192, budget, set()) == 0
+    assert [folder.exists() for folder in folders] == [True, False, True]
+    assert make_room(tmp_path, 2 * 10**6, budget, {"a" * 64}) == 0
+    assert [folder.exists() for folder in folders] == [True, False, False]
+    assert list((tmp_path / "incoming").iterdir()) == []
+
+
+def test_environment_in_use_stays(tmp_path, monkeypatch):
+    """What a board's replays import from is named in every request that may make room."""
+    asked = []
+
+    def ask(request, doing):
+        asked.append(request)
+        return {"root": "/w", "missing": [], "begun": [], "short_bytes": 0, "free_bytes": 10**9}
+
+    store = Store(board="b", workdir="/w", ask=ask, send=None, digests=Digests(tmp_path / "d"))
+    (tmp_path / "clip.avi").touch()
+    store.environment = "a" * 64
+    store.put([tmp_path / "clip.avi"])
+    assert "a" * 64 in asked[0]["keep"]
 
 
 @pytest.mark.parametrize("name", ["../escaped", "/escaped", "a/../../escaped"])

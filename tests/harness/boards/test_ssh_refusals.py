@@ -12,6 +12,7 @@ import pytest
 
 from harness.boards.errors import BoardError
 from harness.boards.ssh import SshBoard
+from harness.boards.ssh_config import with_ssh_config
 from harness.boards.ssh_link import SshTarget
 from rppg_core.errors import UserError
 
@@ -77,7 +78,62 @@ def test_key_with_a_passphrase(target, tmp_path):
     path = tmp_path / "locked"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", path], check=True)
     line = failure(dataclasses.replace(target, key=path), UserError)
-    assert "has a passphrase; add it to ssh-agent" in line
+    assert f"has a passphrase; add it to ssh-agent: ssh-add {path} " in line
+
+
+@pytest.fixture
+def agent(tmp_path, monkeypatch):
+    """Return the socket of an ssh-agent that no other program knows."""
+    with subprocess.Popen(
+        ["ssh-agent", "-D", "-a", tmp_path / "agent"], stdout=subprocess.DEVNULL
+    ) as process:
+        while not (tmp_path / "agent").exists():
+            time.sleep(0.02)
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
+        yield tmp_path / "agent"
+        process.terminate()
+
+
+@pytest.fixture
+def locked_key(agent, sshd, tmp_path):
+    """Return the file of the user's key, which needs a passphrase and is held by the agent."""
+    path = tmp_path / "locked"
+    path.write_bytes(sshd.user_key.read_bytes())
+    path.chmod(0o600)
+    subprocess.run(["ssh-add", "-q", path], check=True)
+    change = ["ssh-keygen", "-q", "-p", "-P", "", "-N", "secret", "-f", path]
+    subprocess.run(change, check=True, stdout=subprocess.DEVNULL)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("only", "public"), [("no", False), ("no", True), ("yes", True), ("yes", False)]
+)
+def test_key_of_the_users_configuration_may_be_held_by_an_agent(
+    locked_key, target, sshd, tmp_path, only, public
+):
+    if public:
+        locked_key.with_name("locked.pub").write_text(Path(f"{sshd.user_key}.pub").read_text())
+    config = tmp_path / "config"
+    config.write_text(f"Host *\n IdentityFile {locked_key}\n IdentitiesOnly {only}\n")
+    plain = dataclasses.replace(target, key=None)
+    found = with_ssh_config(plain, {"port", "user", "known_hosts"}, config)
+    assert found.key == locked_key
+    if only == "yes" and not public:
+        line = failure(found, UserError)
+        assert "has a passphrase" in line and f"by {locked_key}.pub" in line
+        return
+    with SshBoard("x", found):
+        pass
+
+
+def test_agent_is_asked_for_the_boards_own_key_alone(locked_key, target, sshd, tmp_path):
+    other = tmp_path / "other"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", other], check=True)
+    assert "has a passphrase" in failure(dataclasses.replace(target, key=other), UserError)
+    locked_key.with_name("locked.pub").write_text(Path(f"{sshd.user_key}.pub").read_text())
+    with SshBoard("x", dataclasses.replace(target, key=locked_key)):
+        pass
 
 
 def test_unknown_host_key_says_how_to_add_it(target, tmp_path):

@@ -3,8 +3,10 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -273,20 +275,6 @@ def test_home_is_expanded_on_the_board(target, package, tmp_path):
 
 
 @pytest.fixture
-def small_disk(as_root, need, tmp_path):
-    """Return a folder on a file system of 24 MB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=24m", "none", str(folder)], check=False
-    )
-    if mounted.returncode:
-        need("this machine does not let root mount a tmpfs")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-@pytest.fixture
 def full_board(target, package, small_disk):
     with SshBoard(
         "coral01", target, python=sys.executable, workdir=str(small_disk), package_root=package
@@ -356,9 +344,26 @@ def test_host_remembers_hashes_of_settled_files(tmp_path):
     assert {path: digests.sha256(path)[0] for path in expected} == expected
     digests.save()
     assert list(json.loads(cache.read_text())) == [str(settled)]
-    settled.chmod(0)
-    if os.geteuid() != 0:
-        assert Digests(cache).sha256(settled) == (expected[settled], 1)
+    cache.write_text(cache.read_text().replace(expected[settled], "remembered"))
+    assert Digests(cache).sha256(settled) == ("remembered", 1)
     cache.write_text("[not a cache")
-    settled.chmod(0o600)
     assert Digests(cache).sha256(settled)[0] == expected[settled]
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_file_of_the_same_size_and_age_is_another(tmp_path, in_place):
+    """As `cp -p` leaves it, or rsync, or a build whose files are all of one time."""
+    from harness.boards.digests import Digests
+
+    model, other = tmp_path / "model.tflite", tmp_path / "other.tflite"
+    for path, content in ((model, b"a"), (other, b"b")):
+        path.write_bytes(content)
+        os.utime(path, (1, 1))
+    digests = Digests(tmp_path / "digests.json")
+    first, _ = digests.sha256(model)
+    time.sleep(0.02)
+    if in_place:
+        shutil.copy2(other, model)
+    else:
+        other.replace(model)
+    assert digests.sha256(model)[0] != first

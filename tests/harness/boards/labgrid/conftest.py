@@ -102,7 +102,7 @@ def open_place(entry, package):
 
     def start(place, **more):
         board = open_board(load_boards(entry(place, **more))["pi"])
-        board._package_root = package
+        board.package_root = package
         made.append(board)
         return board
 

@@ -19,7 +19,7 @@ HOST = """
     boards, package = map(Path, sys.argv[1:])
     say = lambda *words: print(*words, flush=True)
     board = open_board(load_boards(boards)["pi"])
-    board._package_root = package
+    board.package_root = package
     job = {"recordings": [{"id": "a", "path": "hang"}], "model": {}}
     with board:
         say("held", board._hold._keeper._process.pid)
