@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.baselines import file_of, load_baseline, measured, write_baseline
+from harness.baselines import file_of, load_baseline, measured, pace_of, write_baseline
 from harness.replays import CaseRun
 from harness.selftest_files import load_selftest
 from harness.verdicts.against_baseline import (
@@ -42,12 +42,12 @@ def store(folder: Path, run: CaseRun, rule: ChangeRule, timed: bool, partial: bo
     A failed recording, or a run of a part of the recordings, stores nothing. Times that are invalid
     or that no test asked for leave those of the baseline as they are. Raises UserError.
     """
-    case, path = run.case, file_of(folder, run.case)
+    case, pace = run.case, pace_of(run)
     if partial:
         return _refused(run, "this run is of a part of its recordings", "run it whole")
     if run.failures:
         return _refused(run, f"replays failed: {_some(run.failures)}", "mend them")
-    old = load_baseline(folder, case)
+    old = load_baseline(folder, case, pace)
     error, time = measured(run, timed)
     notes, refused = [], False
     if timed and run.invalid:
@@ -66,8 +66,8 @@ def store(folder: Path, run: CaseRun, rule: ChangeRule, timed: bool, partial: bo
     )
     notes = [*difference(old, new), *notes]
     if new != old:
-        write_baseline(folder, new)
-    lines = (f"{case} -> {path}", *(f"  {one}" for one in notes))
+        write_baseline(folder, new, pace)
+    lines = (f"{case} -> {file_of(folder, case, pace)}", *(f"  {one}" for one in notes))
     return Approval(lines, refused)
 
 
@@ -84,7 +84,7 @@ def compare_run(
     ``selected`` is what a partial run asked for; ``required`` makes a missing baseline a failure.
     Raises UserError for an unusable one.
     """
-    approved = load_baseline(folder, run.case)
+    approved = load_baseline(folder, run.case, pace_of(run))
     try:
         error, time = measured(run, timed=True)
     except UserError as bad:
@@ -102,7 +102,7 @@ def compare_run(
         lacking = approved is None or approved.time is None
     if not lacking:
         return None
-    where = str(file_of(folder, run.case))
+    where = str(file_of(folder, run.case, pace_of(run)))
     gates = (no_baseline(compared, where),) if required else ()
     return Comparison(gates, lacking=compared)
 

@@ -41,35 +41,40 @@ HEADER = """\
 """
 LINE_WIDTH = 100
 YAML_MAP, YAML_SEQ = "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"
+AT_PACE = "@"
+"""Parts the variant in a file's name from the pace of its replays, where that is not the usual."""
 AGAIN = "make it again with --update-baseline, or take the committed one back"
 
 
-def file_of(folder: Path, case: Case) -> Path:
-    """Return where a case's baseline lies, whether or not it is there."""
-    return folder / case.board / case.dataset / f"{case.variant}.yaml"
+def file_of(folder: Path, case: Case, pace: str = FAST) -> Path:
+    """Return where a case's baseline at a pace lies, whether or not it is there."""
+    short = pace.replace(", for ", "-").replace(" minutes", "min")
+    name = case.variant if pace == FAST else f"{case.variant}{AT_PACE}{short}"
+    return folder / case.board / case.dataset / f"{name}.yaml"
 
 
-def load_baseline(folder: Path, case: Case) -> Baseline | None:
+def load_baseline(folder: Path, case: Case, pace: str = FAST) -> Baseline | None:
     """Return a case's baseline, None where it has none; UserError for one that is unusable."""
-    path = file_of(folder, case)
+    path = file_of(folder, case, pace)
     return _read(path, case) if path.is_file() else None
 
 
 def check_baselines(
     folder: Path,
-    boards: Mapping[str, BoardSpec],
-    datasets: Collection[str],
+    boards: Mapping[str, BoardSpec] | None,
+    datasets: Collection[str] | None,
     cases: Collection[Case],
 ) -> None:
     """Refuse baselines of boards, datasets or variants that no longer exist.
 
-    Those of ``cases`` are also read. UserError is one line with the file and what to do.
+    ``boards`` and ``datasets`` are None where they are not those that the baselines are of. Those
+    of ``cases`` are also read. UserError is one line with the file and what to do.
     """
     for path, case in _files(folder):
         whole, _, _ = case.dataset.partition(SPLIT_MARK)
-        known: tuple[tuple[str, str, bool], ...] = (
-            ("board", case.board, _target_is_there(boards, case.board)),
-            ("dataset", case.dataset, case.dataset in datasets or whole in datasets),
+        known = (
+            ("board", case.board, boards is None or _target_is_there(boards, case.board)),
+            ("dataset", case.dataset, datasets is None or {case.dataset, whole} & {*datasets}),
             ("variant", case.variant, case.variant in VARIANTS),
         )
         for kind, name, there in known:
@@ -78,8 +83,8 @@ def check_baselines(
                     f"{path}: there is no {kind} {name!r} any more; if it was renamed, rename this "
                     "file (and what it says of itself) too, else delete it"
                 )
-    for case in cases:
-        load_baseline(folder, case)
+        if case in cases:
+            _read(path, case)
 
 
 def measured(run: CaseRun, timed: bool) -> tuple[ErrorPart | None, TimePart | None]:
@@ -127,10 +132,10 @@ def _per_frame(run: RunTimes) -> dict[str, tuple[float]]:
     }
 
 
-def write_baseline(folder: Path, baseline: Baseline) -> Path:
+def write_baseline(folder: Path, baseline: Baseline, pace: str = FAST) -> Path:
     """Write a baseline in the same order and form every time; returns its file."""
     case = Case(baseline.board, baseline.dataset, baseline.variant)
-    path = file_of(folder, case)
+    path = file_of(folder, case, pace)
     content = baseline.model_dump(mode="json", exclude_none=True)
     for name, row in content.get("error", {}).get("recordings", {}).items():
         content["error"]["recordings"][name] = _Row(row)
@@ -177,7 +182,8 @@ def _target_is_there(boards: Mapping[str, BoardSpec], name: str) -> bool:
 def _files(folder: Path) -> Iterator[tuple[Path, Case]]:
     """Every baseline below a folder, with the case its place names."""
     for path in sorted(folder.glob("*/*/*.yaml")):
-        yield path, Case(path.parts[-3], path.parts[-2], path.stem)
+        variant, _, _ = path.stem.partition(AT_PACE)
+        yield path, Case(path.parts[-3], path.parts[-2], variant)
 
 
 def _read(path: Path, case: Case) -> Baseline:
@@ -206,14 +212,15 @@ def provenance_of(run: CaseRun) -> Provenance:
             model_sha256=run.named("model", "sha256"),
             detector=run.named("detector"),
             labels=", ".join(sorted({one.convention for one in run.replays})),
-            pace=_pace(run),
+            pace=pace_of(run),
             settings=flattened(first["settings"]),
         )
     except ValidationError:
         raise UserError(_too_old(run)) from None
 
 
-def _pace(run: CaseRun) -> str:
+def pace_of(run: CaseRun) -> str:
+    """At what pace the frames of a case came, and for how long; of a mixed one, every pace."""
     minutes = run.named("sustained", "asked_minutes")
     return (run.named("pace") or FAST) + (f", for {minutes} minutes" if minutes else "")
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import yaml
@@ -26,7 +27,7 @@ from harness.history.store import HISTORY_FILE
 from harness.model_making import making_of
 from harness.open_boards import OpenBoards
 from harness.pace import AT_ONCE, Pace
-from harness.realtime import paced_runs, sustained_runs, unfinished_runs
+from harness.realtime import paced_runs, sustained_runs, too_short, unfinished_runs
 from harness.references import judge_memory, judge_reference, judge_repeat
 from harness.replays import COMPARED_WITH, REPEATED, CaseRun, likeness
 from harness.reports.progress import CampaignProgress
@@ -89,6 +90,32 @@ class Options:
     pace: Pace = AT_ONCE
     reference: tuple[Path, ...] = ()
 
+    def usual(self, file: Path) -> bool:
+        """Whether a file is the project's own of its kind."""
+        root = self.root.resolve()
+        return file.resolve() in (root / "boards.yaml", root / "datasets.yaml")
+
+    def check(self) -> None:
+        """Refuse numbers and folders that cannot be used. Raises UserError."""
+        if self.timing_retries < 0:
+            raise UserError(f"--timing-retries {self.timing_retries}: 0 or more")
+        if not self.timeout_s > 0:
+            raise UserError(f"--replay-timeout {self.timeout_s:g}: more than 0 seconds")
+        if not self.lease_wait_s >= 0:
+            raise UserError(f"--lease-wait {self.lease_wait_s:g}: 0 seconds or more")
+        if self.resume is not None:
+            if not self.resume.is_dir():
+                raise UserError(f"{self.resume}: no such folder; name the folder of a run")
+            if run := next(self.resume.glob(f"*/{RUN_FILE}"), None):
+                raise UserError(f"{self.resume}: has runs in it; name one, as {run.parent}")
+        folder = self.resume or self.results
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=folder):
+                pass
+        except OSError as bad:
+            raise UserError(f"{folder}: cannot be written to ({bad.strerror or bad})") from None
+
 
 @dataclass
 class Bench:
@@ -124,20 +151,22 @@ class Bench:
 
     def check(self) -> None:
         """Refuse unknown names and unusable files before anything runs. Raises UserError."""
-        if self.options.resume is not None and not self.options.resume.is_dir():
-            raise UserError(f"{self.options.resume}: no such folder; name the folder of a run")
+        self.options.check()
         for board in self.boards.unopened():
             why = self.options.pace.why_not_on(board.timings_unit)
             if why is not None:
                 raise UserError(f"{board.name} {why}")
         for name in self.options.datasets:
             open_dataset(name, self.options.datasets_file)
-        parse_conditions(self.options.conditions)
+            if self._selection():
+                self._selected(name).recordings()
         self.thresholds()
+        # Another file's boards and datasets are not those that the baselines are of.
+        boards, sets = self.options.boards_file, self.options.datasets_file
         check_baselines(
             self.options.baselines,
-            load_boards(self.options.boards_file),
-            load_datasets(self.options.datasets_file),
+            load_boards(boards) if self.options.usual(boards) else None,
+            load_datasets(sets) if self.options.usual(sets) else None,
             self.cases(),
         )
         if not self.options.update_baseline:
@@ -249,7 +278,9 @@ class Bench:
         held = self.verdicts[case]
         report = measure_realtime(paced_runs(held.run))
         held.realtime_gates = (
-            *gate_realtime(self.thresholds(), case, report, held.run.failures),
+            *gate_realtime(
+                self.thresholds(), case, report, held.run.failures, too_short=too_short(held.run)
+            ),
             *gate_spoilt(held.run.invalid, len(held.run.times)),
         )
         self._note(case)

@@ -13,6 +13,7 @@ from rich.console import Console
 from harness.approving import Approval
 from harness.bench import Bench, Options
 from harness.boards.errors import BoardError
+from harness.by_board import case_id, scheduler
 from harness.case_verdicts import Verdicts
 from harness.leaving import leave_reports
 from harness.pace import Pace
@@ -20,6 +21,7 @@ from harness.plain_text import printable
 from harness.replays import CaseRun
 from harness.reports.progress import CampaignProgress
 from harness.result_commands import tables_of
+from harness.run_file import RUN_FILE
 from harness.verdicts.outcome import GateResult, Outcome, gravest
 from harness.verdicts.thresholds import Case
 from rppg_core.errors import UserError
@@ -106,19 +108,26 @@ def pytest_configure(config: pytest.Config) -> None:
     if options.update_baseline and getattr(config.option, "numprocesses", None):
         raise pytest.UsageError("--update-baseline needs all replays in one process; leave out -n")
     config.stash[BENCH] = Bench(options)
-    config.addinivalue_line("markers", "xdist_group(name): tests that one worker runs")
 
     worker_of = getattr(config, "workerinput", {})
     if RESULTS in worker_of:
         config.stash[BENCH].use_results(Path(worker_of[RESULTS]))
-    if getattr(config.option, "dist", "no") == "load":
-        config.option.dist = "loadgroup"  # a board is used by one of xdist's workers
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Have xdist's workers write into one run's folder."""
     node.workerinput[RESULTS] = str(node.config.stash[BENCH].results)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Deal out the tests by their boards, unless they are to be dealt out otherwise."""
+    try:
+        cases = config.stash[BENCH].cases()
+    except UserError:
+        cases = []
+    return scheduler(config, log, cases) if config.getoption("dist") == "load" else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -128,12 +137,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             cases = metafunc.config.stash[BENCH].cases()
         except UserError:
             cases = []  # said in one line once everything is collected
-        ids = ["-".join((case.board, case.dataset, case.variant)) for case in cases]
-        by_board = [
-            pytest.param(case, id=name, marks=pytest.mark.xdist_group(case.board))
-            for case, name in zip(cases, ids, strict=True)
-        ]
-        metafunc.parametrize("case", by_board, scope="session")
+        metafunc.parametrize("case", cases, ids=map(case_id, cases), scope="session")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -281,8 +285,10 @@ def bench(request: pytest.FixtureRequest) -> Bench:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
     """Print both tables after a campaign."""
+    if exitstatus == pytest.ExitCode.INTERRUPTED:
+        _say_where_it_stopped(terminalreporter, config.stash[BENCH])
     for verdict in UNDECIDED:
         for report in terminalreporter.getreports(verdict):
             said = str(report.longrepr[2]).removeprefix("Skipped: ")
@@ -314,6 +320,12 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     page = not config.getoption("--no-report-page")
     for line in leave_reports(bench, page, config.getoption("--strict-verdicts")):
         terminalreporter.write_line(line)
+
+
+def _say_where_it_stopped(terminalreporter: Any, bench: Bench) -> None:
+    if (bench.results / RUN_FILE).exists():
+        said = f"stopped; what was measured is kept: go on with --resume {bench.results}"
+        terminalreporter.write_line(printable(said))
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -43,6 +43,15 @@ def paced_runs(run: CaseRun) -> tuple[PacedRun, ...]:
     return tuple(found)
 
 
+def too_short(run: CaseRun) -> bool:
+    """Whether no recording of a case is as long as the window that a heart rate needs."""
+    found = [one.record for one in run.replays if one.record.ok]
+    return bool(found) and all(
+        one.duration_s < one.raw.get("settings", {}).get("pulse", {}).get("window_s", 0.0)
+        for one in found
+    )
+
+
 def sustained_runs(run: CaseRun) -> tuple[SustainedRun, ...]:
     """The replays of a case that went on for minutes, as far as their times say something."""
     return tuple(

@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness.boards.onboard.store import sha256_of
+from harness.boards.onboard.store import SHA256, sha256_of
 
 SETTLED_NS = 2 * 10**9
 """A file touched less than this ago may be written again without its time changing."""
@@ -30,7 +30,7 @@ class Digests:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self._path = path or user_cache() / "digests.json"
+        self._path = path or user_cache() / "digests-2.json"
         self._known: dict[str, list[object]] = {}
         self._changed = False
         with contextlib.suppress(OSError, ValueError):
@@ -59,7 +59,10 @@ class Digests:
 
     def _remembered(self, key: str, found: os.stat_result) -> str | None:
         known = self._known.get(key)
-        return str(known[-1]) if known and known[:-1] == _identity(found) else None
+        if not known or known[:-1] != _identity(found):
+            return None
+        digest = str(known[-1])
+        return digest if SHA256.match(digest) else None
 
     def save(self) -> None:
         """Write what is new; a cache that cannot be written only costs time."""

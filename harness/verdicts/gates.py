@@ -21,6 +21,7 @@ MS_PER_FRAME = "ms_per_frame"
 MISSED, DROPPED, DELAY = "missed_percent", "dropped_percent", "delay_p99_ms"
 DELAY_IS = "from a frame to the heart rate it completes"
 NO_HEART_RATE = "no heart rate came before the last frame: recordings may be too short for one"
+TOO_SHORT = "every recording is shorter than the window of a heart rate; give longer ones"
 NO_SUCH_GROUP = "no recording of such a heart rate gave one"
 IN_WORST_MINUTE = ".worst_minute"
 MINSTR_PER_FRAME = "minstr_per_frame"
@@ -153,8 +154,12 @@ def gate_realtime(
     case: Case,
     report: RealTimeReport,
     failures: Mapping[str, str] | None = None,
+    *,
+    too_short: bool = False,
 ) -> tuple[GateResult, ...]:
     """Hold paced replays of a case against the rule for it; arguments as for ``gate_accuracy``.
+
+    ``too_short`` says that no recording is as long as a heart rate needs.
 
     Raises:
         UserError: two rules match and neither is more specific.
@@ -170,7 +175,7 @@ def gate_realtime(
     ):
         if limit is not None:
             held = _at_most(gate, what, figure, limit, unit=unit, rule=rule)
-            results.append(_why_no_delay(held))
+            results.append(_why_no_delay(held, too_short))
     return tuple(results)
 
 
@@ -219,10 +224,14 @@ def _unknown_last(figure: float | None) -> float:
     return float("inf") if figure is None else figure
 
 
-def _why_no_delay(held: GateResult) -> GateResult:
+def _why_no_delay(held: GateResult, too_short: bool = False) -> GateResult:
     """Say what it means that there is no delay to be measured."""
-    no_delay = held.figure is None and held.gate.startswith(DELAY)
-    return replace(held, remark=NO_HEART_RATE) if no_delay else held
+    if held.figure is not None or not held.gate.startswith(DELAY):
+        return held
+    if too_short:
+        said = f"{held.message}: {TOO_SHORT}"
+        return replace(held, outcome=Outcome.INCONCLUSIVE, message=said, remark=TOO_SHORT)
+    return replace(held, remark=NO_HEART_RATE)
 
 
 def _asks_of_pace(rule: LatencyRule) -> bool:

@@ -285,6 +285,30 @@ def test_what_is_written_is_read_back(bench, project):
     assert max(map(len, text.splitlines())) <= 110
 
 
+def test_another_files_boards_and_sets_are_not_those_of_the_baselines(tmp_path):
+    path = tmp_path / "b" / "d" / "int8.yaml"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    check_baselines(tmp_path, None, None, ())
+    with pytest.raises(UserError, match="no dataset 'd' any more"):
+        check_baselines(tmp_path, None, {"e"}, ())
+
+
+@pytest.mark.board
+def test_each_pace_has_a_baseline_of_its_own(bench, project):
+    before = (project.path / FILE).read_bytes()
+    paced = ("--pace=8x", "-k", "heart_rate")
+    assert load_baseline(project.path / "base", CASE, "8x") is None
+    done = bench(*paced)
+    assert done.ret == OK, "that of another pace is none of its"
+    one = load_baseline(project.path / "base", CASE)
+    kept = write_baseline(project.path / "base", one, "realtime, for 30.0 minutes")
+    assert kept.name == "float32@realtime-30.0min.yaml"
+    assert load_baseline(project.path / "base", CASE, "realtime, for 30.0 minutes") == one
+    assert (project.path / FILE).read_bytes() == before
+    assert bench("--resume=run", "-k", "heart_rate").ret == OK
+
+
 def test_a_fingerprint_tells_videos_apart(tmp_path):
     one, other = tmp_path / "a.avi", tmp_path / "b.avi"
     one.write_bytes(bytes(5_000_000))

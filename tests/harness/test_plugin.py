@@ -2,6 +2,10 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
+import time
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -139,6 +143,11 @@ def test_loopback_gives_the_same_heart_rates_and_then_sends_nothing(project):
         ("--datasets=moon.yaml", "*moon.yaml: no such datasets file"),
         ("--thresholds=moon.yaml", "*moon.yaml: cannot be read*"),
         ("--thresholds=broken.yaml", "*broken.yaml: *max_mae: unknown key*"),
+        ("--recordings=moon", "*no recording *moon*"),
+        ("--condition=moon=full", "*moon*"),
+        ("--timing-retries=-1", "--timing-retries -1: 0 or more"),
+        ("--replay-timeout=0", "--replay-timeout 0: more than 0 seconds"),
+        ("--results=/proc/moon", "/proc/moon: cannot be written to (*)"),
     ],
 )
 def test_a_wrong_name_is_one_line_before_anything_runs(project, option, says):
@@ -147,6 +156,29 @@ def test_a_wrong_name_is_one_line_before_anything_runs(project, option, says):
     done.stderr.fnmatch_lines([f"ERROR: {says}"])
     assert "Traceback" not in done.stderr.str()
     assert not records(project)
+
+
+@pytest.mark.board
+def test_where_runs_are_is_no_run_to_go_on_with(project):
+    assert bench(project, "test_accuracy.py").ret == OK
+    done = bench(project, "--resume=out")
+    assert done.ret == USAGE
+    done.stderr.fnmatch_lines(["ERROR: out: has runs in it; name one, as out/2*"])
+
+
+@pytest.mark.board
+def test_an_interrupted_run_says_how_to_go_on(project):
+    arguments = [sys.executable, "-m", "pytest", "--dataset=tiny", "--detector=haar"]
+    arguments += ["--thresholds=lenient.yaml", "--results=out", "--pace=realtime"]
+    process = project.popen(arguments, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+    end = time.monotonic() + 120
+    while not list(project.path.glob("out/*/run.json")):
+        assert time.monotonic() < end, "it never came to replay"
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    [folder] = project.path.glob("out/2*")
+    assert f"go on with --resume out/{folder.name}" in said.decode()
 
 
 def test_other_peoples_tests_are_left_alone(pytester):

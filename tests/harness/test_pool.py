@@ -21,6 +21,7 @@ from harness.boards.local import LocalBoard
 from harness.boards.loopback import LoopbackBoard, PrivateSshd
 from harness.boards.ssh import SshBoard
 from harness.boards.ssh_link import SshTarget
+from harness.by_board import board_of, case_id
 from harness.campaign import Pipe, run_case
 from harness.datasets.registry import open_dataset
 from harness.pool import Pool, Sharing, work_together
@@ -283,11 +284,27 @@ def test_a_label_is_one_case_over_its_boards(two, project):
     assert {one["replayed_on"] for one in records(project)} == {"two"}
 
 
+def test_a_test_is_of_the_board_in_its_name():
+    cases = [Case("a", "d", "f"), Case("a-d", "f", "int8"), Case("a", "d", "f-int8")]
+    boards = {case_id(case): case.board for case in cases}
+    assert board_of("x.py::test_it[a-d-f]", boards) == "a"
+    assert board_of("x.py::test_it[a-d-f-decode]", boards) == "a"
+    assert board_of("x.py::test_it[b-d-f]", boards) == "x.py::test_it[b-d-f]"
+    assert board_of("x.py::test_it", boards) == "x.py::test_it"
+    assert board_of("x.py::test_it[label=x-d-f]", {"label=x-d-f": "label=x"}) == "label=x"
+
+
 @pytest.mark.board
 def test_boards_beside_each_other_by_xdist(two, project):
-    done = two("--board=one,two", "-n2", "--junitxml=junit.xml", "test_accuracy.py")
+    tests = ("test_accuracy.py", "test_latency.py::test_keeps_up")
+    done = two("--board=one,two", "-n2", "--junitxml=junit.xml", *tests)
     assert done.ret == OK
-    done.assert_outcomes(passed=2)
+    done.assert_outcomes(passed=4)
+    said = done.stdout.str() + done.stderr.str()
+    assert said.count("tiny / float32: 2 to do") == 2, (
+        "each board is replayed on once, by one worker"
+    )
+    assert "waiting" not in said
     assert len(list(project.path.glob("out/2*"))) == 1, "one run, one folder"
     assert sorted(one["board"] for one in records(project)) == ["one", "one", "two", "two"]
     run = read_run(next(project.path.glob("out/2*")))

@@ -344,8 +344,11 @@ def test_host_remembers_hashes_of_settled_files(tmp_path):
     assert {path: digests.sha256(path)[0] for path in expected} == expected
     digests.save()
     assert list(json.loads(cache.read_text())) == [str(settled)]
-    cache.write_text(cache.read_text().replace(expected[settled], "remembered"))
-    assert Digests(cache).sha256(settled) == ("remembered", 1)
+    kept = cache.read_text()
+    cache.write_text(kept.replace(expected[settled], "0" * 64))
+    assert Digests(cache).sha256(settled) == ("0" * 64, 1), "remembered"
+    cache.write_text(kept.replace(expected[settled], "no hash"))
+    assert Digests(cache).sha256(settled)[0] == expected[settled]
     cache.write_text("[not a cache")
     assert Digests(cache).sha256(settled)[0] == expected[settled]
 
