@@ -1,5 +1,7 @@
 """`rppg-bench labels` and `rppg-bench datasets` over label files, without videos."""
 
+import shutil
+
 import cv2
 import numpy as np
 import pytest
@@ -96,6 +98,19 @@ def test_heart_rates_that_are_listed_are_the_truth_and_no_copies(own, capsys):
     dataset = open_dataset("own", own.parent / "datasets.yaml")
     labels, _ = _all_labels(dataset, dataset.recordings(), ())
     assert [one.defects for one in labels.values()] == [(), (), ()]
+
+
+def test_names_that_would_steer_a_terminal_are_written_out(project, capsys):
+    odd, shown = "subject9\n\x1b[31m", "subject9\\n\\x1b[31m"
+    subject(project / "set", odd)
+    shutil.copy(project / "set/subject1/ground_truth.txt", project / "set" / odd)
+    for command in (["labels", "fft", "--bpm"], ["datasets", "fft"]):
+        main(command)
+        out = capsys.readouterr().out
+        assert "\x1b" not in out and f"{shown} " in out
+        lines = [line for line in out.splitlines() if line.startswith("subject")]
+        assert all(line[len(shown)] == " " for line in lines), "one column"
+        assert ("same labels as " + shown in out) == (command[0] == "labels")
 
 
 def test_a_listed_video_that_is_not_there_is_one_line(own, capsys):
