@@ -109,10 +109,18 @@ def test_a_plot_is_drawn(model_file, short_clip, tmp_path, capsys, ending):
         assert np.mean(np.any(half < 200, axis=2)) > 0.01
 
 
-def test_a_plot_that_cannot_be_written_is_one_line(model_file, short_clip, tmp_path, capsys):
-    for name in ("none/pulse.png", "pulse.xyz"):
-        line = refused(capsys, short_clip, "--detector", "haar", "--plot", tmp_path / name)
-        assert "cannot be written" in line
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("", "a folder; name a file for the plot, as"),
+        ("pulse", "no picture's ending; name a .png"),
+        ("pulse.xyz", "no picture's ending; name a .png"),
+        ("none/pulse.png", "no folder"),
+    ],
+)
+def test_a_plot_that_cannot_be_is_refused_before_any_work(tmp_path, capsys, name, reason):
+    assert reason in refused(capsys, "no-such-video.avi", "--plot", f"{tmp_path}/{name}")
+    assert not list(tmp_path.parent.glob(f"{tmp_path.name}.*")) and not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
