@@ -10,6 +10,7 @@ from harness.datasets.base import Dataset
 from harness.datasets.checking import check_dataset
 from harness.datasets.registry import load_datasets, open_dataset
 from harness.datasets.selection import Selection, parse_conditions, select
+from harness.plain_text import printable
 from harness.reports import labels as report
 
 
@@ -77,7 +78,7 @@ def datasets(options: argparse.Namespace) -> int:
     for line in report.inventory_lines(dataset.recordings(), checked, dataset.convention):
         print(line)
     for line in dataset.absent():
-        print(f"absent  {line}")
+        print(f"absent  {printable(line)}")
     return int(any(one.references.get(dataset.convention) is None for one in checked))
 
 

@@ -31,6 +31,7 @@ from harness.verdicts.run_latency import (
     SESSIONS_TELL,
     Runs,
     counts_added,
+    geometric_mean,
     pooled_session_sd,
     session_sd_percent,
     slowdown,
@@ -157,8 +158,8 @@ def _times(old: Side, new: Side, margins: Margins) -> list[Line]:
         was, now = ({name: one[stage][name] for name in both} for one in (before, after))
         known = _between_sessions((was, now), margins.session_sd)
         change = counts_added(was, now, margin) if counted else slowdown(was, now, margin, *known)
-        old_mean, new_mean = (_mean(one) for one in (was, now))
-        line = Line(old, new, stage, "%", change, was=old_mean, now=new_mean, of=of)
+        means = geometric_mean(was, now), geometric_mean(now, was)
+        line = Line(old, new, stage, "%", change, was=means[0], now=means[1], of=of)
         judged = _judged(line)
         decided = judged.outcome is not Outcome.INCONCLUSIVE
         lines.append(replace(judged, outcome=Outcome.INVALID) if invalid and decided else judged)
@@ -218,9 +219,3 @@ def _other_references(before: Scored, after: Scored) -> list[str]:
         for name, (_, reference, _) in after.items()
         if name in before and abs(before[name][1] - reference) > SAME_REFERENCE_BPM
     ]
-
-
-def _mean(runs: Runs) -> float | None:
-    """The geometric mean over recordings, which a change in percent is of."""
-    logs = [np.log(found).mean() for found in runs.values()]
-    return float(np.exp(np.mean(logs))) if logs else None

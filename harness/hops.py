@@ -10,7 +10,6 @@ import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -18,10 +17,11 @@ from rich.console import Console
 from harness.bench import Bench
 from harness.boards.errors import BoardError
 from harness.replay_options import add_replay_options, bench_options
-from harness.replays import CaseRun, load_cases
+from harness.replays import CaseRun
 from harness.reports.hops import hops_table
 from harness.reports.progress import CampaignProgress
 from harness.reports.variants import FLOAT
+from harness.run_selection import HELP_WITH_CASES, add_history_options, cases_of
 from harness.traces import traces_of, usual_tolerances
 from harness.verdicts.hops import Hop, compare, verdict
 from harness.verdicts.outcome import Outcome
@@ -36,20 +36,22 @@ COMPILED = "int8-edgetpu"
 def add_commands(commands: Any) -> None:
     """Add `hops` to a command line."""
     add = commands.add_parser("hops", help="where a board's heart rates part from this machine's")
-    add.add_argument("results", type=Path, nargs="*", help="runs' folders, instead of new replays")
+    add.add_argument(
+        "runs", metavar="RUN", nargs="*", help=f"{HELP_WITH_CASES}; instead of new replays"
+    )
     add.add_argument("--host", default="local", help="the board to start from (default: local)")
     add.add_argument("--board", help="the board to end on")
     add_replay_options(add, variant="int8")
+    add_history_options(add)
     add.set_defaults(command=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """`rppg-bench hops`: the table and one sentence; 1 where a stage is out of tolerance."""
-    if bool(options.results) == bool(options.board):
+    if bool(options.runs) == bool(options.board):
         raise UserError("hops: name a run's folder, or a board with --board to replay on")
-    if options.results:
-        runs = [one for folder in options.results for one in load_cases(folder)]
-        chains = chains_of(runs, options.host)
+    if options.runs:
+        chains = chains_of(cases_of(options, options.runs), options.host)
     else:
         chains = [replay_chain(options)]
     console, worst = Console(highlight=False), Outcome.PASS

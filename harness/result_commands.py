@@ -19,7 +19,7 @@ from harness.replays import CaseRun, likeness, load_cases, whole_of
 from harness.reports.accuracy_tables import accuracy_tables
 from harness.reports.conditions import condition_tables
 from harness.reports.terminal import summary
-from harness.run_selection import HELP_WITH_CASES, add_history_options, select_one
+from harness.run_selection import HELP_WITH_CASES, add_history_options, cases_of, select_one
 from harness.verdicts.accuracy import score
 from rppg_core.errors import UserError
 
@@ -31,9 +31,10 @@ def add_commands(commands: Any) -> None:
     add_history_options(add)
     add.set_defaults(command=report)
     add = commands.add_parser("conditions", help="which conditions hold, from runs' records")
-    add.add_argument("results", type=Path, nargs="+")
+    add.add_argument("runs", metavar="RUN", nargs="+", help=HELP_WITH_CASES)
     add.add_argument("--by", default="difficulty", metavar="CONDITION")
     add.add_argument("--condition", action="append", default=[], metavar="NAME=VALUE")
+    add_history_options(add)
     add.set_defaults(command=conditions)
 
 
@@ -73,8 +74,8 @@ def tables_of(results: Path, runs: Sequence[CaseRun] = ()) -> RenderableType:
 
 
 def conditions(options: argparse.Namespace) -> int:
-    """`rppg-bench conditions RESULTS`: where the heart rate holds, and what was measured there."""
-    Console(highlight=False).print(
-        condition_tables(options.results, options.by, parse_conditions(options.condition))
-    )
+    """`rppg-bench conditions RUN ...`: where the heart rate holds, and what was measured there."""
+    runs = cases_of(options, options.runs)
+    only = parse_conditions(options.condition)
+    Console(highlight=False).print(condition_tables(runs, options.by, only))
     return 0

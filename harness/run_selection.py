@@ -100,6 +100,11 @@ def select_one(options: argparse.Namespace, text: str) -> Selection:
     return found
 
 
+def cases_of(options: argparse.Namespace, texts: Sequence[str]) -> list[CaseRun]:
+    """Return the cases that several selections mean; UserError as of ``select``."""
+    return [run for text in texts for _, run in select(options, text).load()]
+
+
 def _by_folder(text: str) -> Selection:
     name, colon, said = text.rpartition(":")
     if not colon or Path(text).is_dir():

@@ -52,14 +52,17 @@ def run(options: argparse.Namespace) -> int:
         enlargement=options.enlargement,
         pulse=PulseSettings(low_hz=options.low_hz, high_hz=options.high_hz, method=options.method),
     )
+    plot = Path(options.plot) if options.plot is not None else None
+    if plot is not None:
+        from rppg_core.plot import check_plot, plot_result  # noqa: PLC0415 (only when asked for)
+
+        check_plot(plot)
     cv2.setNumThreads(options.threads)
     with open_source(options.video, fps=options.fps, threads=options.threads) as source:
         detector, found, name, model = _chosen(options)
         result = Pipeline(found, model, settings).run(source)
-    if options.plot:
-        from rppg_core.plot import plot_result  # noqa: PLC0415 (Matplotlib only when asked for)
-
-        plot_result(result, settings.pulse, Path(options.video).name, Path(options.plot))
+    if plot is not None:
+        plot_result(result, settings.pulse, Path(options.video).name, plot)
     if options.json:
         print(json.dumps(_summary(result, name, model, detector, settings)))
     else:

@@ -171,6 +171,19 @@ def entry(name: str) -> ModelEntry:
     return REGISTRY[name]
 
 
+def _weights_entry(name: str, or_else: str = "") -> ModelEntry:
+    """The registry's entry of TS-CAN weights. Raises UserError with what there is instead."""
+    known = [one.name for one in REGISTRY.values() if one.kind != "detector"]
+    if name in known:
+        return REGISTRY[name]
+    there = f"there are {', '.join(known)}"
+    if name in REGISTRY:
+        raise UserError(f"'{name}' is a detector, not TS-CAN weights; {there}")
+    if Path(name).exists():
+        raise UserError(f"'{name}' is no .tflite model and no known weights; {there}")
+    raise UserError(f"unknown model '{name}'; {there}{or_else}")
+
+
 def cache_dir() -> Path:
     """Where fetched and made models are kept: XDG_CACHE_HOME or ~/.cache, then rppg/models."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
@@ -278,8 +291,8 @@ def choose_model(name: str) -> Tuple[str, str]:
 
 def split_form(model: str, variant: str = "float32") -> Tuple[str, str]:
     """(model, variant) where `model` may be NAME/VARIANT; files and plain names keep `variant`."""
-    name, slash, form = model.rpartition("/")
-    if not slash or model.endswith(".tflite"):
+    name, _, form = model.rpartition("/")
+    if name not in (*REGISTRY, "auto") or model.endswith(".tflite"):
         return model, variant
     return name, form
 
@@ -297,11 +310,9 @@ def tflite_file(
         if not path.is_file():
             raise ModelError(f"{path}: no such model file")
         return path.stem, path
+    wanted = _weights_entry(model, "; or name a .tflite file")
     if variant not in VARIANTS:
         raise UserError(f"unknown variant '{variant}'; there are {', '.join(VARIANTS)}")
-    wanted = entry(model)
-    if wanted.kind not in ("weights", "bundled"):
-        raise UserError(f"'{model}' is a {wanted.kind}, not TS-CAN weights; name a TS-CAN model")
     ready = model_file_name(f"{model}-{variant}", variant)
     if any(file.name == ready for file in wanted.files):
         return f"{model}/{variant}", find(model)[ready]
@@ -332,7 +343,7 @@ def _made(name: str, variant: str, calibrate: Optional[Calibrate]) -> Path:
 
 def weights_path(name: str) -> Path:
     """Where weights `name` lie: an .npz file or a TensorFlow.js folder. Raises ModelError."""
-    first = next(iter(find(name).values()))
+    first = next(iter(find(_weights_entry(name).name).values()))
     return first if first.suffix == ".npz" else first.parent
 
 

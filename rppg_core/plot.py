@@ -1,6 +1,7 @@
 """A picture of one result: the pulse wave and its spectrum. Needs Matplotlib, on a host only."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -9,15 +10,21 @@ from rppg_core.pipeline import Result
 from rppg_core.postprocess import PulseSettings, spectrum
 
 
+def check_plot(path: Path) -> None:
+    """Raise UserError where no picture can be drawn into `path`, before any work is done."""
+    matplotlib = _matplotlib()
+    known = matplotlib.figure.Figure().canvas.get_supported_filetypes()
+    if path.is_dir():
+        raise UserError(f"{path}: a folder; name a file for the plot, as {path / 'pulse.png'}")
+    if path.suffix[1:].lower() not in known:
+        raise UserError(f"{path}: no picture's ending; name a .png, .svg or .pdf file")
+    if not path.parent.is_dir():
+        raise UserError(f"{path}: no folder {path.parent}; make it, or name another file")
+
+
 def plot_result(result: Result, settings: PulseSettings, title: str, path: Path) -> None:
     """Draw pulse and spectrum of `result` into `path` (png, svg or pdf by its ending)."""
-    try:
-        import matplotlib  # noqa: PLC0415 (a board has none)
-
-        matplotlib.use("Agg")
-        import matplotlib.pyplot as plt  # noqa: PLC0415
-    except ImportError:
-        raise UserError("--plot needs Matplotlib: pip install matplotlib") from None
+    plt = _matplotlib().pyplot
     frequency, power = spectrum(result.wave.samples, result.wave.fps)
     inside = (frequency >= settings.low_hz * 0.6) & (frequency <= settings.high_hz * 1.4)
     time_s = result.wave.start_s + np.arange(len(result.wave.samples)) / result.wave.fps
@@ -40,3 +47,15 @@ def plot_result(result: Result, settings: PulseSettings, title: str, path: Path)
         raise UserError(f"{path}: the plot cannot be written ({bad})") from None
     finally:
         plt.close(figure)
+
+
+def _matplotlib() -> Any:
+    """Matplotlib without a screen."""
+    try:
+        import matplotlib  # noqa: PLC0415 (a board has none)
+
+        matplotlib.use("Agg")
+        import matplotlib.pyplot  # noqa: PLC0415
+    except ImportError:
+        raise UserError("--plot needs Matplotlib: pip install matplotlib") from None
+    return matplotlib

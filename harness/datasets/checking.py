@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from harness.datasets.base import Dataset, Recording
-from harness.datasets.conventions import CONVENTIONS, references
+from harness.datasets.conventions import CONVENTIONS, LISTED, references
 from harness.datasets.defects import UNREPAIRED, Container, Defect, find_defects
 from harness.datasets.repair import RepairedRow, repair_heart_rate
 from harness.datasets.signals import Signals
@@ -86,7 +86,7 @@ def check_recording(dataset: Dataset, recording: Recording) -> Checked:
         found,
         {} if row is None else _repaired(row),
         take=dataset.take(recording),
-        fingerprint=_fingerprint(signals, recording),
+        fingerprint=_fingerprint(signals, recording, LISTED in dataset.conventions),
     )
 
 
@@ -110,12 +110,15 @@ def _repaired(row: RepairedRow) -> dict[str, int]:
     return {name: int(np.count_nonzero(changed)) for name, changed in parts.items()}
 
 
-def _fingerprint(signals: Signals, recording: Recording) -> tuple[object, ...] | None:
-    """Equal for recordings whose labels were copied; None where that could be chance."""
+def _fingerprint(signals: Signals, recording: Recording, listed: bool) -> tuple[object, ...] | None:
+    """Equal for recordings whose labels were copied; None where that could be chance.
+
+    Values `listed` by hand are round, and those of one person's clips often the same.
+    """
     for values in (signals.ppg, signals.hr_bpm):
         if values is not None and np.count_nonzero(np.diff(values)) >= MIN_CHANGES:
             return (hashlib.blake2b(values.tobytes(), digest_size=16).digest(),)
-    if signals.hr_bpm is not None and len(signals.hr_bpm) == 1:
+    if signals.hr_bpm is not None and len(signals.hr_bpm) == 1 and not listed:
         return (recording.subject, float(signals.hr_bpm[0]))
     return None
 

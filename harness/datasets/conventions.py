@@ -4,6 +4,7 @@
 - `hr-row`: the mean of the sensor's own heart-rate row, as it was written.
 - `hr-row-repaired`: the same with wraps undone, glitches replaced, and readings left out that no
   person can have.
+- `listed`: the one value that the dataset lists for a recording.
 
 All of them look only at the time that the video covers, by the labels' own timestamps.
 """
@@ -21,7 +22,8 @@ from rppg_core.errors import UserError
 
 PPG_FFT, HR_ROW, HR_ROW_REPAIRED = "ppg-fft", "hr-row", "hr-row-repaired"
 CONVENTIONS = (PPG_FFT, HR_ROW, HR_ROW_REPAIRED)
-ROW_CONVENTIONS = (HR_ROW, HR_ROW_REPAIRED)
+LISTED = "listed"  # of one's own folder alone, where there is no signal to derive a rate from
+ROW_CONVENTIONS = (HR_ROW, HR_ROW_REPAIRED, LISTED)
 
 MIN_USABLE_SHARE = 0.5  # of a heart-rate row; with less left there is no rate to speak of
 

@@ -21,10 +21,10 @@ from harness.datasets.base import (
     Signals,
     natural_key,
 )
+from harness.datasets.conventions import LISTED
 from rppg_core.errors import UserError
 
 DEFAULT_CSV = "labels.csv"
-CONVENTION = "listed"
 FILE_COLUMN, BPM_COLUMN, SUBJECT_COLUMN = "file", "bpm", "subject"
 
 
@@ -38,7 +38,7 @@ class FolderDataset(Dataset):
     """Videos listed in a CSV; a recording's id is its file as listed."""
 
     kind = "folder"
-    conventions = (CONVENTION,)
+    conventions = (LISTED,)
 
     def __init__(self, name: str, root: Path, csv_name: str = DEFAULT_CSV) -> None:
         super().__init__(name, root)
@@ -52,7 +52,7 @@ class FolderDataset(Dataset):
     def labels(self, recording: Recording) -> Labels:
         """Give the heart rate that the CSV lists."""
         bpm = self._rows[recording.id].bpm
-        return Labels(reference_bpm=bpm, convention=CONVENTION, references={CONVENTION: bpm})
+        return Labels(reference_bpm=bpm, convention=LISTED, references={LISTED: bpm})
 
     def signals(self, recording: Recording) -> Signals:
         """The heart rate that the CSV lists, as one reading for all of the recording."""

@@ -18,9 +18,11 @@ from harness.history.trend import PROVENANCE, Point
 from harness.plain_text import printable
 from harness.reports.layout import NOTHING, SHOWN, milliseconds, number, plain_table
 from harness.verdicts.thresholds import Case
+from rppg_core.pacing import FAST
 
 BARS = "▁▂▃▄▅▆▇█"
 SYNTHETIC_NOTE = "synthetic: rendered clips with a known pulse; no person was measured"
+APART_NOTE = "+/-: since the last run above of the same pace and recordings"
 MB = 1e6
 
 
@@ -56,7 +58,16 @@ def as_csv(points: Sequence[Point]) -> str:
     """Return a line for each case, with a column for each figure that any of them has."""
     names = sorted({name for one in points for name in one.figures})
     about = ("run", "started", "commit", "dirty", "branch", "board", "dataset", "variant")
-    counted = ("synthetic", "complete", "planned", "unit", "recordings", "failed", "outcome")
+    counted = (
+        "synthetic",
+        "complete",
+        "planned",
+        "unit",
+        "pace",
+        "recordings",
+        "failed",
+        "outcome",
+    )
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*about, *counted, *PROVENANCE, *names])
@@ -70,7 +81,7 @@ def as_csv(points: Sequence[Point]) -> str:
 
 def _plain(one: Point) -> dict[str, Any]:
     plain = {**asdict(one), **asdict(one.case), "outcome": one.outcome and one.outcome.value}
-    del plain["case"]
+    del plain["case"], plain["names"]
     return plain
 
 
@@ -82,10 +93,11 @@ def _table(case: Case, points: Sequence[Point]) -> Table:
     for name in ("n", "MAE", "+/-", "frame", "+/- %", "RTF", "peak"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("gates", no_wrap=True)
-    before: Point | None = None
+    before: dict[Any, Point] = {}
     for one in points:
-        table.add_row(*_cells(one, before), _verdict(one))
-        before = one if one.whole else before
+        table.add_row(*_cells(one, before.get(one.alike)), _verdict(one))
+        if one.whole:
+            before[one.alike] = one
     return table
 
 
@@ -96,7 +108,7 @@ def _cells(one: Point, before: Point | None) -> tuple[str, ...]:
     change = NOTHING if mae is None or "mae_bpm" not in old else f"{mae - old['mae_bpm']:+.2f}"
     slower = NOTHING if took is None or cost not in old else _percent(100 * (took / old[cost] - 1))
     return (
-        one.started[2:16].replace("T", " "),
+        _when(one),
         one.revision,
         _count(one),
         number(mae, 2),
@@ -106,6 +118,12 @@ def _cells(one: Point, before: Point | None) -> tuple[str, ...]:
         number(get("real_time_factor"), 3),
         number(peak / MB if peak else None, 0),
     )
+
+
+def _when(one: Point) -> str:
+    """When it began, and below it how frames came if not as usual."""
+    pace = "" if one.pace == FAST else f"\n{printable(one.pace)}"
+    return one.started[2:16].replace("T", " ") + pace
 
 
 def _percent(change: float) -> str:
@@ -127,14 +145,39 @@ def _verdict(one: Point) -> Text:
 
 def _lines(points: Sequence[Point]) -> list[Text]:
     """The course of the two figures that matter, and what else has changed on the way."""
+    kinds = dict.fromkeys(one.alike for one in points if one.whole)
     lines = []
     if len(points) > 1:
-        for name, figure in (("MAE", "mae_bpm"), ("frame", f"{points[0].unit}_per_frame")):
-            drawn = sparkline([one.figures.get(figure) if one.whole else None for one in points])
-            lines.append(Text(f"{name:7}{drawn}"))
+        for kind in kinds:
+            lines += _courses(points, kind, alone=len(kinds) == 1)
+    if len(kinds) > 1:
+        lines.append(Text(APART_NOTE, style="dim"))
     for old, new in pairwise(points):
-        other = [name for name in PROVENANCE if old.provenance[name] != new.provenance[name]]
-        if other:
+        if other := _otherwise(old, new):
             at = new.started[:16].replace("T", " ")
             lines.append(Text(printable(f"from {at} with another {', '.join(other)}"), style="dim"))
     return lines
+
+
+def _courses(points: Sequence[Point], kind: Any, alone: bool) -> list[Text]:
+    """A bar for each run of one pace and set of recordings, a gap for any other."""
+    own = [one if one.whole and one.alike == kind else None for one in points]
+    if not alone and sum(one is not None for one in own) < 2:
+        return []  # a single bar shows no course
+    pace, names = kind
+    which = "" if alone else printable(f" {pace}, {len(names)} recordings")
+    lines = []
+    for name, figure in (("MAE", "mae_bpm"), ("frame", f"{points[0].unit}_per_frame")):
+        drawn = sparkline([one.figures.get(figure) if one else None for one in own])
+        lines.append(Text(f"{name:7}{drawn:{len(own)}}{which}".rstrip()))
+    return lines
+
+
+def _otherwise(old: Point, new: Point) -> list[str]:
+    """What two runs were not alike in."""
+    other = [name for name in PROVENANCE if old.provenance[name] != new.provenance[name]]
+    if old.pace != new.pace:
+        other.append("pace")
+    if old.whole and new.whole and old.names != new.names:
+        other.append("set of recordings")
+    return other

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from harness.history.store import History
 from harness.verdicts.outcome import GRAVEST_FIRST, Outcome
 from harness.verdicts.thresholds import Case
+from rppg_core.pacing import FAST
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,8 @@ class Point:
 
     ``provenance`` is what it was measured with, ``figures`` are by name, ``intervals`` those of
     figures that have one. ``outcome`` is None where no gate was asked. ``planned`` is how many
-    recordings there were to be, None where that is not known.
+    recordings there were to be, None where that is not known. ``pace`` is how frames came and
+    ``names`` are those of the recordings.
     """
 
     run: str
@@ -37,6 +41,13 @@ class Point:
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     outcome: Outcome | None = None
     planned: int | None = None
+    pace: str = FAST
+    names: tuple[str, ...] = ()
+
+    @property
+    def alike(self) -> tuple[str, tuple[str, ...]]:
+        """What two cases must have in common for their figures to be compared."""
+        return self.pace, self.names
 
     @property
     def whole(self) -> bool:
@@ -72,7 +83,7 @@ def points(history: History, wanted: Mapping[str, str]) -> list[Point]:
         values.append(pattern + "*" if key == "commit" else pattern)
     query = f"""
         SELECT cases.*, cases.id AS "case", runs.name, runs.folder, runs.started, runs.commit_id,
-            runs.dirty, runs.branch,
+            runs.dirty, runs.branch, runs.command,
             (SELECT count(*) FROM recordings WHERE "case" = cases.id) AS recordings,
             (SELECT count(*) FROM recordings WHERE "case" = cases.id AND error NOT NULL) AS failed
         FROM cases JOIN runs ON runs.id = cases.run
@@ -90,10 +101,22 @@ def by_case(found: Sequence[Point], last: int | None = None) -> dict[Case, list[
     return {case: points[-last:] if last else points for case, points in cases.items()}
 
 
+def pace_of(command: str) -> str:
+    """How frames came, by pytest's arguments as JSON: ``--pace x``, ``--pace=x``, ``--minutes n``.
+
+    ``fast`` unless they say otherwise; the minutes stand behind it, as ``realtime 30 min``.
+    """
+    words = [part for word in json.loads(command) for part in str(word).split("=", 1)]
+    given = dict(pairwise(words))
+    minutes = given.get("--minutes")
+    return given.get("--pace", FAST) + (f" {minutes} min" if minutes else "")
+
+
 def _point(history: History, row: Any) -> Point:
     case = (row["case"],)
     figures = history.select('SELECT name, value, low, high FROM figures WHERE "case" = ?', case)
     said = history.select('SELECT DISTINCT outcome FROM gates WHERE "case" = ?', case)
+    names = history.select('SELECT recording FROM recordings WHERE "case" = ?', case)
     outcomes = {one["outcome"] for one in said}
     return Point(
         run=row["name"],
@@ -115,4 +138,6 @@ def _point(history: History, row: Any) -> Point:
         },
         outcome=next((one for one in GRAVEST_FIRST if one.value in outcomes), None),
         planned=row["planned"],
+        pace=pace_of(row["command"]),
+        names=tuple(sorted(one["recording"] for one in names)),
     )

@@ -34,8 +34,8 @@ class Against:
 
 def baseline_table(cases: Iterable[Against]) -> Table:
     """Return a table with a row for each figure that was held against an approved one."""
-    title = "Since the baseline: MAE in bpm, mean ms or M instr of a frame"
-    table = empty_table(title, ("figure", "baseline", "change", "99 % CI"))
+    title = "Since the baseline: MAE in bpm; geometric mean ms or M instr a frame"
+    table = empty_table(title, ("figure", "before", "now", "change", "99 % CI"))
     for one in cases:
         gates = one.gates
         if gates:
@@ -66,7 +66,7 @@ def baseline_notes(cases: Iterable[Against]) -> Iterator[str]:
 def _row(gate: GateResult) -> Row:
     kind, _, of = gate.gate.partition(".")
     if kind not in UNITS:
-        return (f"{of or 'recordings'}", NOTHING, NOTHING, NOTHING)
+        return (f"{of or 'recordings'}", NOTHING, NOTHING, NOTHING, NOTHING)
     percent = kind in IN_PERCENT
     figure = f"{'MAE ' if kind == ERROR_CHANGE else 'time '}{of or ALL}"
     if kind == INSTRUCTIONS_ADDED:
@@ -76,9 +76,18 @@ def _row(gate: GateResult) -> Row:
     return (
         figure,
         NOTHING if gate.baseline is None else f"{gate.baseline:.3g}",
+        _now(gate, percent),
         NOTHING if gate.figure is None else f"{gate.figure:+.{digits}f}{unit}",
         NOTHING if ends is None else f"{ends.low:+.{digits}f} {ends.high:+.{digits}f}",
     )
+
+
+def _now(gate: GateResult, percent: bool) -> str:
+    """The baseline with the change in it."""
+    was, change = gate.baseline, gate.figure
+    if was is None or change is None:
+        return NOTHING
+    return f"{was * (1 + change / 100) if percent else was + change:.3g}"
 
 
 def _said(gate: GateResult) -> Text:

@@ -24,6 +24,8 @@ SYNTHETIC_NOTE = "synthetic: rendered clips with a known pulse; no person was me
 MOST = 999
 ONE_RUN = "one run a side: what whole runs differ by in time is assumed (--session-sd)"
 COUNTED = "M instr do not vary: from the least to the most of a recording, instead of an interval"
+OF_MEANS = "ms: geometric means over recordings, which changes are of"
+OF_COUNTS = "M instr: geometric means over recordings; changes are means of each one's"
 COLUMNS = ("was", "now", "change", "99 % CI", "n")
 WORDS = {
     Outcome.FAIL: "worse",
@@ -111,11 +113,12 @@ def _titles(old: Side, new: Side) -> list[str]:
 def _notes(old: Side, new: Side) -> list[str]:
     left = dict.fromkeys((*old.left_out, *new.left_out))
     notes = [printable(f"left out, not whole: {name}") for name in left]
-    if old.unit == new.unit == INSTRUCTIONS:
-        notes.append(COUNTED)
-    elif old.unit == new.unit and len(old.names) == len(new.names) == 1:
-        notes.append(ONE_RUN)
-    return notes
+    if old.unit != new.unit:
+        return notes
+    if old.unit == INSTRUCTIONS:
+        return [*notes, OF_COUNTS, COUNTED]
+    one_run = len(old.names) == len(new.names) == 1
+    return [*notes, OF_MEANS, *([ONE_RUN] if one_run else [])]
 
 
 def _gist(lines: Sequence[Line]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.replays import CaseRun, Replayed, load_cases
+from harness.replays import CaseRun, Replayed
 from harness.verdicts.conditions import HOLDS_BPM, Condition, Observed, beat_of, by_condition
 from harness.verdicts.surroundings import Surroundings
 from rppg_core.errors import UserError
@@ -21,15 +20,15 @@ NOTHING = "-"
 
 
 def condition_tables(
-    folders: Sequence[Path], by: str, only: Mapping[str, Sequence[str]] | None = None
+    runs: Iterable[CaseRun], by: str, only: Mapping[str, Sequence[str]] | None = None
 ) -> RenderableType:
-    """A table for each case of each folder of results, of recordings with conditions in `only`.
+    """A table for each case, of recordings with conditions in `only`.
 
     UserError where none has the condition `by`.
     """
     parts: list[RenderableType] = []
     known: set[str] = set()
-    for run in (run for folder in folders for run in load_cases(folder)):
+    for run in runs:
         observed = [_observed(one) for one in run.replays]
         for name, values in (only or {}).items():
             observed = [one for one in observed if one.conditions.get(name) in values]

@@ -9,6 +9,7 @@ from harness.datasets.base import Recording
 from harness.datasets.checking import UNREADABLE, Checked
 from harness.datasets.conventions import HR_ROW_REPAIRED
 from harness.datasets.defects import HARMLESS, NOTE, REPAIRED, UNREPAIRED
+from harness.plain_text import printable
 from harness.verdicts.accuracy import HIGH_FROM_BPM, MIDDLE_FROM_BPM, HeartRateGroup
 
 NOTHING = "-"
@@ -24,11 +25,11 @@ def check_lines(checked: Sequence[Checked], convention: str) -> Iterator[str]:
     """One line for each recording and defect: id, state under `convention`, code, what it is."""
     width = _width(checked)
     for one in checked:
+        found = [(each.state(convention), each.code, each.text) for each in one.defects]
         if one.unreadable is not None:
-            yield f"{one.recording:{width}} {UNREPAIRED:10} {UNREADABLE:14} {one.unreadable}"
-        for defect in one.defects:
-            state = defect.state(convention)
-            yield f"{one.recording:{width}} {state:10} {defect.code:14} {defect.text}"
+            found.insert(0, (UNREPAIRED, UNREADABLE, one.unreadable))
+        for state, code, text in found:
+            yield f"{_name(one):{width}} {state:10} {code:14} {printable(text)}"
 
 
 def inventory_lines(
@@ -45,7 +46,8 @@ def inventory_lines(
         parts += [f"{defect.code}:{defect.state(convention)}" for defect in one.defects]
         if one.unreadable is not None:
             parts.append(f"{UNREADABLE}: {one.unreadable}")
-        yield f"{recording.id:{width}} {state:>28} {' '.join(parts)}".rstrip()
+        said = printable(" ".join(parts))
+        yield f"{_name(one):{width}} {state:>28} {said}".rstrip()
 
 
 def reference_lines(checked: Sequence[Checked]) -> Iterator[str]:
@@ -55,7 +57,7 @@ def reference_lines(checked: Sequence[Checked]) -> Iterator[str]:
     yield " ".join([f"{'bpm':{width}}", *(f"{name:>15}" for name in conventions)])
     for one in checked:
         figures = (_figure(one.references.get(name)) for name in conventions)
-        yield " ".join([f"{one.recording:{width}}", *(f"{figure:>15}" for figure in figures)])
+        yield " ".join([f"{_name(one):{width}}", *(f"{figure:>15}" for figure in figures)])
 
 
 def group_lines(checked: Sequence[Checked]) -> Iterator[str]:
@@ -105,5 +107,9 @@ def _figure(bpm: float | None) -> str:
     return NOTHING if bpm is None else f"{bpm:.1f}"
 
 
+def _name(one: Checked) -> str:
+    return printable(one.recording)
+
+
 def _width(checked: Sequence[Checked]) -> int:
-    return max((len(one.recording) for one in checked), default=0)
+    return max((len(_name(one)) for one in checked), default=0)

@@ -11,7 +11,7 @@ from harness.verdicts.accuracy import HeartRateGroup
 from harness.verdicts.change import Change
 from harness.verdicts.noninferiority import PairedError, error_changes
 from harness.verdicts.outcome import GateResult, Outcome
-from harness.verdicts.run_latency import EXACT, Runs, counts_added, slowdown
+from harness.verdicts.run_latency import EXACT, Runs, counts_added, geometric_mean, slowdown
 from harness.verdicts.thresholds import ChangeRule
 
 ERROR_CHANGE = "mae_increase_bpm"
@@ -73,7 +73,7 @@ def gate_slowdown(
                 threshold=margin,
                 outcome=change.outcome,
                 message=_told_of_times(stage, change, old[stage], new[stage], counted, rule),
-                baseline=_mean_of(old[stage], new[stage]),
+                baseline=geometric_mean(old[stage], new[stage]),
                 interval=change.interval,
                 stage=_grown_most(old, new, stages) if stage == ALL else stage,
                 remark=_of_sessions(change),
@@ -129,7 +129,7 @@ def _told_of_times(
 ) -> str:
     unit = "M instr" if counted else "ms"
     what = f"{'instructions' if counted else 'time'} per frame against the baseline, {stage}"
-    before, now = _mean_of(old, new), _mean_of(new, old)
+    before, now = geometric_mean(old, new), geometric_mean(new, old)
     if change.difference is None or before is None or now is None:
         return f"{what}: nothing was compared (rule for {rule})"
     said = f"{now:.4g} {unit}, was {before:.4g}: {_ends(change, '%', counted)}"
@@ -193,17 +193,11 @@ def _grown_most(
     grown = {
         stage: after - before
         for stage in stages
-        if (before := _mean_of(old[stage], new[stage])) is not None
-        and (after := _mean_of(new[stage], old[stage])) is not None
+        if (before := geometric_mean(old[stage], new[stage])) is not None
+        and (after := geometric_mean(new[stage], old[stage])) is not None
     }
     worst = max(grown, key=lambda one: grown[one], default=None)
     return worst if worst is not None and grown[worst] > 0 else None
-
-
-def _mean_of(runs: Runs, also_in: Runs) -> float | None:
-    """Mean over the recordings of both of the means of their runs."""
-    means = [float(np.mean(found)) for name, found in runs.items() if name in also_in]
-    return float(np.mean(means)) if means else None
 
 
 def _mae(rows: Sequence[tuple[float, float]]) -> float:

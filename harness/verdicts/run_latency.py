@@ -120,6 +120,16 @@ def counts_added(baseline: Runs, now: Runs, margin_percent: float) -> Change:
     )
 
 
+def geometric_mean(runs: Runs, also_in: Runs) -> float | None:
+    """Mean per frame over the recordings of both: a slow-down in percent is that of such means."""
+    logs = [
+        _logs(found).mean()
+        for name, found in runs.items()
+        if len(found) and len(also_in.get(name, ()))
+    ]
+    return math.exp(float(np.mean(logs))) if logs else None
+
+
 def spread_of(runs: Runs) -> Spread:
     """Return what the runs of one side differ by."""
     return _spread([(rows, rows[:0]) for rows in map(_logs, runs.values()) if rows.size])

@@ -1,5 +1,8 @@
 """`rppg-bench labels` and `rppg-bench datasets` over label files, without videos."""
 
+import shutil
+
+import cv2
 import numpy as np
 import pytest
 
@@ -63,6 +66,57 @@ def test_side_by_side_and_filters(project, capsys):
     assert ["subject25", "95.0", "95.4", "95.4"] in rows
     assert main(["labels", "row", "--condition", "light=dark"]) == 2
     assert "no condition 'light'; it has none at all" in capsys.readouterr().err
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A folder of one's own: one real video, one that nothing opens, alike heart rates."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    writer = cv2.VideoWriter(str(folder / "a.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 30, (64, 48))
+    for _ in range(30):
+        writer.write(np.zeros((48, 64, 3), np.uint8))
+    writer.release()
+    for name in ("b.mp4", "c.mp4"):
+        (folder / name).write_bytes(b"")
+    rows = "file,bpm,subject\na.avi,70,s1\nb.mp4,70,s1\nc.mp4,70,s1\n"
+    (folder / "labels.csv").write_text(rows)
+    (tmp_path / "datasets.yaml").write_text("own: {kind: folder, root: own}\n")
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def test_heart_rates_that_are_listed_are_the_truth_and_no_copies(own, capsys):
+    assert main(["labels", "own", "--bpm"]) == 0
+    out = capsys.readouterr().out
+    assert "3 recordings by listed: no defect" in out
+    rows = [line.split() for line in out.splitlines()]
+    assert ["a.avi", "70.0"] in rows and ["b.mp4", "70.0"] in rows
+    assert ["listed", "3", "0", "0", "0"] in rows, "by group, none without a heart rate"
+    assert main(["datasets", "own"]) == 0
+    assert capsys.readouterr().out.count("70.0 bpm by listed\n") == 3
+    dataset = open_dataset("own", own.parent / "datasets.yaml")
+    labels, _ = _all_labels(dataset, dataset.recordings(), ())
+    assert [one.defects for one in labels.values()] == [(), (), ()]
+
+
+def test_names_that_would_steer_a_terminal_are_written_out(project, capsys):
+    odd, shown = "subject9\n\x1b[31m", "subject9\\n\\x1b[31m"
+    subject(project / "set", odd)
+    shutil.copy(project / "set/subject1/ground_truth.txt", project / "set" / odd)
+    for command in (["labels", "fft", "--bpm"], ["datasets", "fft"]):
+        main(command)
+        out = capsys.readouterr().out
+        assert "\x1b" not in out and f"{shown} " in out
+        lines = [line for line in out.splitlines() if line.startswith("subject")]
+        assert all(line[len(shown)] == " " for line in lines), "one column"
+        assert ("same labels as " + shown in out) == (command[0] == "labels")
+
+
+def test_a_listed_video_that_is_not_there_is_one_line(own, capsys):
+    (own / "b.mp4").unlink()
+    assert main(["labels", "own"]) == 2
+    assert "line 3: 'b.mp4' is not a file" in capsys.readouterr().err
 
 
 def test_unreadable_and_flat_labels_are_unrepaired_and_stop_nothing(project, capsys):

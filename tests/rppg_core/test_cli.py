@@ -109,16 +109,31 @@ def test_a_plot_is_drawn(model_file, short_clip, tmp_path, capsys, ending):
         assert np.mean(np.any(half < 200, axis=2)) > 0.01
 
 
-def test_a_plot_that_cannot_be_written_is_one_line(model_file, short_clip, tmp_path, capsys):
-    for name in ("none/pulse.png", "pulse.xyz"):
-        line = refused(capsys, short_clip, "--detector", "haar", "--plot", tmp_path / name)
-        assert "cannot be written" in line
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("", "a folder; name a file for the plot, as"),
+        ("pulse", "no picture's ending; name a .png"),
+        ("pulse.xyz", "no picture's ending; name a .png"),
+        ("none/pulse.png", "no folder"),
+    ],
+)
+def test_a_plot_that_cannot_be_is_refused_before_any_work(tmp_path, capsys, name, reason):
+    assert reason in refused(capsys, "no-such-video.avi", "--plot", f"{tmp_path}/{name}")
+    assert not list(tmp_path.parent.glob(f"{tmp_path.name}.*")) and not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["--model", "none"], "unknown model 'none'"),
+        (
+            ["--model", "none"],
+            "unknown model 'none'; there are tscan-afrl, tscan-synthetic; or name a .tflite file",
+        ),
+        (["--model", "/etc/passwd"], "'/etc/passwd' is no .tflite model and no known weights"),
+        (["--model", "none/int8"], "unknown model 'none/int8'"),
+        (["--model", "yunet"], "'yunet' is a detector, not TS-CAN weights"),
+        (["--model", "auto/int3"], "unknown variant 'int3'"),
         (["--model", "/no/x.tflite"], "no such model file"),
         (["--variant", "int3"], "unknown variant"),
         (["--detector", "hog"], "unknown detector 'hog'"),
@@ -236,7 +251,7 @@ def test_mistakes_with_models_are_one_line(published_weights_folder, tmp_path, c
     (tmp_path / "cut.tflite").write_bytes(b"\x1c\x00\x00\x00TFL3" + bytes(99))
     made = ["quantize", "--weights", str(published_weights_folder), "--out", str(tmp_path)]
     for arguments, reason in [
-        (["quantize", "--weights", "none"], "unknown model 'none'"),
+        (["quantize", "--weights", "none"], "unknown model 'none'; there are tscan-afrl, tscan-s"),
         ([*made, "--variant", "int3"], "unknown variant 'int3'; there are float32"),
         ([*made, "--variant", "float16", "--window", "1"], "a window of 1 frames"),
         ([*made, "--variant", "int8", "--calibration", str(tmp_path / "no")], "no such calib"),

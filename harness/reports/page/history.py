@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -21,9 +20,8 @@ from rppg_core.errors import UserError
 
 LAST = 20
 """Runs that a chart shows: more labels do not fit on a phone."""
-COMMANDS = "SELECT name, command FROM runs"
-SAME, PACE = ("model", "detector"), ("--pace", "--minutes")
-"""What must be as in this run: else another thing was measured."""
+SAME = ("model", "detector")
+"""What must be as in this run, and the pace: else another thing was measured."""
 UNITS = {"ms": "ms a frame", "minstr": "M instructions a frame"}
 LEGEND = [
     (LOOKS[outcome][0], said, SHAPES[LOOKS[outcome][1]])
@@ -78,7 +76,6 @@ def read_history(path: Path, results: Path, cases: Sequence[Case], wanted: bool)
 
 def _until(history: History, case: Case, run: str) -> list[Point]:
     """The runs of a case up to one, all measured as that was; none if it is not there."""
-    paces = {row["name"]: _pace(row["command"]) for row in history.select(COMMANDS)}
     names = {name: _exactly(getattr(case, name)) for name in ("board", "dataset", "variant")}
     found = points(history, names)
     mine = next((one for one in reversed(found) if one.run == run), None)
@@ -89,15 +86,9 @@ def _until(history: History, case: Case, run: str) -> list[Point]:
         one
         for one in before
         if all(one.provenance[name] == mine.provenance[name] for name in SAME)
-        and paces[one.run] == paces[run]
+        and one.pace == mine.pace
     ]
     return alike[-LAST:]
-
-
-def _pace(command: str) -> dict[str, str]:
-    """How frames came, by pytest's arguments: ``--pace x``, ``--pace=x``, ``--minutes n``."""
-    words = [part for word in json.loads(command) for part in str(word).split("=", 1)]
-    return {word: given for word, given in pairwise(words) if word in PACE}
 
 
 def _exactly(name: str) -> str:

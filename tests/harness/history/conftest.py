@@ -30,13 +30,15 @@ def put_record(run: Path, record: dict) -> Path:
 def make_run(tmp_path):
     """`make_run(name, variants, slower, ...)` writes a run and returns its folder."""
 
-    def make(name="20260101T000000.000000Z", variants=("float32",), slower=1.0, **about):
+    def make(
+        name="20260101T000000.000000Z", variants=("float32",), slower=1.0, clips=CLIPS, **about
+    ):
         about = {"commit": "c0ffee" + name[:8], "version": "0.1.0", "finished": True, **about}
         folder = tmp_path / "results" / name
         gate = GateResult("mae_bpm", 0.1, 0.5, Outcome.PASS, "good enough")
         cases = {Case("local", "made", variant): (gate,) for variant in variants}
         for variant in variants:
-            for clip, bpm in CLIPS.items():
+            for clip, bpm in clips.items():
                 record = make_record(clip, bpm, variant=variant, noise=0.2)
                 rows = record["result"]["timings_ns"]
                 for stage, row in rows.items():

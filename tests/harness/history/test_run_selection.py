@@ -141,3 +141,21 @@ def test_a_page_of_a_part_does_not_take_the_place_of_the_whole(results, tmp_path
     page = tmp_path / "part.html"
     assert rppg_bench([*command, "-o", str(page)]) == 0
     assert "int8" in page.read_text() and "float32" not in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "tables"), [("latest", 1), ("latest~1", 2), ("commit:a2", 3), ("latest~1:*/*/int8", 1)]
+)
+def test_conditions_and_hops_take_what_a_report_takes(results, capsys, text, tables):
+    there = ["--results", str(results)]
+    rppg_bench(["conditions", text, *there, "--by=nothing"])
+    assert "no recording has a condition 'nothing'" in capsys.readouterr().err
+    rppg_bench(["hops", text, *there, "--host=nowhere"])
+    said = capsys.readouterr().err.partition("there are: ")[2]
+    assert said.count("local") == tables, said
+
+
+def test_conditions_of_no_such_run_are_one_line(results, capsys):
+    for command in ("conditions", "hops"):
+        assert rppg_bench([command, "commit:ffff", "--results", str(results)]) == 2
+        assert "no run of such a commit" in capsys.readouterr().err

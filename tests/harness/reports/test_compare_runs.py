@@ -70,6 +70,19 @@ def test_worse_heart_rates_fail_and_slower_stages_fail(tmp_path, said):
     assert out.count("no person was measured") == 1
 
 
+@pytest.mark.parametrize(
+    ("unit", "note"),
+    [
+        (None, "ms: geometric means over recordings, which changes are of"),
+        ("instructions", "M instr: geometric means over recordings; changes are means of each"),
+    ],
+)
+def test_it_says_which_means_its_figures_are(tmp_path, said, unit, note):
+    old, new = (run_of(tmp_path / name, unit=unit) for name in "ab")
+    assert note in " ".join(said(old, new)[1].split())
+    assert note in said(old, new, "--format", "markdown")[1]
+
+
 def test_variants_of_one_run_are_named_by_a_pattern(tmp_path, said):
     run_of(tmp_path / "a")
     run_of(tmp_path / "a", variant="int8", off=0.1)

@@ -1,11 +1,15 @@
 """A run held against approved figures: missing, incomparable, worse, slower, or the same."""
 
+import io
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from rich.console import Console
 
+from harness.reports.baseline_table import Against, baseline_table
 from harness.verdicts.against_baseline import (
     COMPLETE,
     Asked,
@@ -116,6 +120,36 @@ def test_a_slower_stage_fails_and_is_named():
     assert outcome(found, f"{SLOWDOWN}.decode") is Outcome.PASS
     assert found.gates[0].stage == "predict"
     assert "Look first at predict" in explain_changes(found)
+
+
+def test_what_was_and_what_is_make_up_the_change():
+    """With clips of unlike cost an arithmetic mean would say +19.8 %, the change being +9.5 %."""
+
+    def of(small, large, unit="ms"):
+        costs = {"a": (small, small), "b": (large, large)}
+        found = {
+            name: Times(video="0" * 12, stages={"predict": cost}) for name, cost in costs.items()
+        }
+        return time_part(where(), unit, found)
+
+    for unit in ("ms", "minstr"):
+        found = compare_times(RULE, of(1.0, 100.0, unit), of(1.0, 120.0, unit), ALL)
+        (gate, *_) = found.gates
+        assert gate.baseline == pytest.approx(10.0)
+        assert f"10.95 {'ms' if unit == 'ms' else 'M instr'}, was 10:" in gate.message
+        table = baseline_table([Against(("pi", "ubfc", "int8"), (found,))])
+        console = Console(width=80, record=True, file=io.StringIO())
+        console.print(table)
+        (row,) = [
+            line
+            for line in console.export_text().splitlines()
+            if f"{gate.figure:+.1f}" in line and " all " in line
+        ]
+        before, now = map(float, row.split()[3:5])
+        if unit == "ms":
+            assert 100 * (now / before - 1) == pytest.approx(gate.figure, abs=1), row
+            assert gate.figure == pytest.approx(9.54, abs=0.01)
+        assert "geometric mean ms or M instr" in table.title
 
 
 def test_counts_are_held_tightly():
