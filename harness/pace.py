@@ -58,6 +58,11 @@ class Pace:
 AT_ONCE = Pace()
 
 
+def pace_text(name: str, minutes: str | None) -> str:
+    """How frames came, in words: ``fast``, ``2x``, ``realtime 30 min``."""
+    return f"{name} {minutes.removesuffix('.0')} min" if minutes else name
+
+
 class MinuteLog:
     """The events of one recording that is replayed for minutes: a line each, on disk at once.
 

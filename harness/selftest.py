@@ -19,7 +19,7 @@ from harness.baselines import provenance_of
 from harness.bench import Bench
 from harness.replay_options import add_replay_options, bench_options
 from harness.replays import CaseRun
-from harness.reports.layout import NOTHING, plain_table
+from harness.reports.layout import plain_table
 from harness.reports.progress import CampaignProgress
 from harness.run_sides import Side
 from harness.selftest_files import save_selftest
@@ -34,12 +34,14 @@ from harness.verdicts.selftest import (
     try_errors,
     try_times,
 )
-from harness.verdicts.selftest_findings import Finding, SelfTest, too_tight
+from harness.verdicts.selftest_findings import Finding, SelfTest, effect_text, too_tight
 from harness.verdicts.thresholds import Case, change_rule
 from rppg_core.errors import UserError
 from rppg_core.records import INSTRUCTIONS
 
 MOST_FALSE_ALARMS = 0.01
+LONGEST_NAME = 26
+"""Of a gate: so much is left beside the figures of a table of 80 columns."""
 
 
 def add_commands(commands: Any) -> None:
@@ -140,23 +142,27 @@ def table(tests: Sequence[GateTest], case: Case, options: argparse.Namespace) ->
         f"{case} against itself: {options.repeats} comparisons of 1 session with "
         f"{options.baseline} (errors with 1)"
     )
+    shown.padding = 0  # the names need the room
     shown.add_column("gate", overflow="fold")
-    for heading in ("margin", "false alarms", "at most", "undecided", "detectable", "caught"):
-        shown.add_column(heading, justify="right")
+    for heading in ("margin", "false\nalarms", "at\nmost", "undecided", "detectable", "caught"):
+        shown.add_column(heading, justify="right", no_wrap=True)
     for one in tests:
         most = most_alarms(one.false_alarms, one.comparisons)
         shown.add_row(
-            one.gate,
+            _folded(one.gate),
             f"{one.margin:g} {one.unit}",
             f"{one.false_alarm_rate:.2%}",
             f"{most:.2%}",
             f"{one.undecided / one.comparisons:.1%}",
-            *(
-                NOTHING if least is None else f"{least:.3g} {one.unit}"
-                for least in (one.detectable, one.least)
-            ),
+            effect_text(one.detectable, one.unit),
+            effect_text(one.least, one.unit),
         )
     return shown
+
+
+def _folded(gate: str) -> str:
+    """A gate's name, at its dot in two lines where one is too long for a terminal."""
+    return gate if len(gate) <= LONGEST_NAME else gate.replace(".", "\n.", 1)
 
 
 def _digits(value: float) -> float:

@@ -56,7 +56,5 @@ def refuse_tight_margins(folder: Path, thresholds: Thresholds, cases: Collection
             continue
         wrong = too_tight(tested, change_rule(thresholds, case))
         if wrong:
-            raise UserError(
-                f"{case}: {wrong}, in a rule of 'changes', or quiet the board and test it again "
-                f"({file_of(folder, case.board)})"
-            )
+            quiet = "; " if tested.few else ", in a rule of 'changes', or quiet the board and "
+            raise UserError(f"{case}: {wrong}{quiet}test it again ({file_of(folder, case.board)})")

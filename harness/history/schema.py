@@ -88,7 +88,10 @@ CREATE INDEX cases_by_name ON cases (board, dataset, variant);
 PLANNED = "ALTER TABLE cases ADD COLUMN planned INTEGER;\n"
 """How many recordings were to be replayed; NULL: an older run, which does not say it."""
 
-STEPS: tuple[str, ...] = (FIRST, PLANNED)
+PACE = "ALTER TABLE cases ADD COLUMN pace TEXT;\n"
+"""How frames came, by the records; NULL: not yet known, `history rebuild` reads it."""
+
+STEPS: tuple[str, ...] = (FIRST, PLANNED, PACE)
 """Step n makes version n + 1 of version n."""
 
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from harness.history.store import History
+from harness.pace import pace_text
 from harness.verdicts.outcome import GRAVEST_FIRST, Outcome
 from harness.verdicts.thresholds import Case
 from rppg_core.pacing import FAST
@@ -108,8 +109,12 @@ def pace_of(command: str) -> str:
     """
     words = [part for word in json.loads(command) for part in str(word).split("=", 1)]
     given = dict(pairwise(words))
-    minutes = given.get("--minutes")
-    return given.get("--pace", FAST) + (f" {minutes} min" if minutes else "")
+    return pace_text(given.get("--pace", FAST), given.get("--minutes"))
+
+
+def _pace(row: Any) -> str:
+    """By the records; of an older history, whose rows do not say it, by the command."""
+    return row["pace"] if row["pace"] not in (None, "", FAST) else pace_of(row["command"])
 
 
 def _point(history: History, row: Any) -> Point:
@@ -138,6 +143,6 @@ def _point(history: History, row: Any) -> Point:
         },
         outcome=next((one for one in GRAVEST_FIRST if one.value in outcomes), None),
         planned=row["planned"],
-        pace=pace_of(row["command"]),
+        pace=_pace(row),
         names=tuple(sorted(one["recording"] for one in names)),
     )

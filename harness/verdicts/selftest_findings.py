@@ -13,6 +13,11 @@ from harness.verdicts.thresholds import ChangeRule
 
 FORMAT: Literal["rppg-selftest/1"] = "rppg-selftest/1"
 
+FEWEST_RECORDINGS = 4
+"""With fewer, an interval is so wide that no margin can be advised."""
+MOST_PERCENT, LEAST = 1000, 1e-6
+"""Beyond these an effect is no figure for a person."""
+
 Count = Annotated[int, Field(ge=0)]
 Taken = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -51,6 +56,11 @@ class SelfTest(_Part):
     session_sd_percent: Taken
     gates: dict[str, Finding]
 
+    @property
+    def few(self) -> bool:
+        """Whether it has too few recordings to advise a margin."""
+        return self.recordings < FEWEST_RECORDINGS
+
     def holds_for(self, measured: Provenance) -> bool:
         """Whether figures measured so are of the board that was tested: its processors alike."""
         return (self.processor, self.delegate, self.threads) == (
@@ -72,11 +82,27 @@ def too_tight(found: SelfTest, rule: ChangeRule) -> str:
         if margin is None or one.detectable is None or one.detectable <= margin:
             continue
         if name not in said or one.detectable > said[name][1]:
-            said[name] = margin, one.detectable, f"{one.detectable:.3g} {one.unit} by {gate}"
+            what = f"{effect_text(one.detectable, one.unit)} by {gate}"
+            said[name] = margin, one.detectable, what
+    if found.few:
+        return "; ".join(
+            f"{name} {margin:g} is less than can be told there ({what}): too few recordings to "
+            f"tell what to set ({found.recordings} of at least {FEWEST_RECORDINGS})"
+            for name, (margin, _, what) in said.items()
+        )
     return "; ".join(
         f"{name} {margin:g} is less than can be told there ({what}): set {_above(least)} or more"
         for name, (margin, least, what) in said.items()
     )
+
+
+def effect_text(value: float | None, unit: str) -> str:
+    """An effect with its unit; a dash where there is none to tell."""
+    if value is None or value < LEAST:
+        return "-"
+    if unit == "%" and value > MOST_PERCENT:
+        return f">{MOST_PERCENT} %"
+    return f"{value:.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
 
 
 def margin_of(gate: str) -> str:

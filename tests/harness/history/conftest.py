@@ -31,7 +31,12 @@ def make_run(tmp_path):
     """`make_run(name, variants, slower, ...)` writes a run and returns its folder."""
 
     def make(
-        name="20260101T000000.000000Z", variants=("float32",), slower=1.0, clips=CLIPS, **about
+        name="20260101T000000.000000Z",
+        variants=("float32",),
+        slower=1.0,
+        clips=CLIPS,
+        said=None,
+        **about,
     ):
         about = {"commit": "c0ffee" + name[:8], "version": "0.1.0", "finished": True, **about}
         folder = tmp_path / "results" / name
@@ -43,7 +48,7 @@ def make_run(tmp_path):
                 rows = record["result"]["timings_ns"]
                 for stage, row in rows.items():
                     rows[stage] = [round(one * slower) for one in row]
-                put_record(folder, {**record, "peak_memory_bytes": 100_000_000})
+                put_record(folder, {**record, "peak_memory_bytes": 100_000_000, **(said or {})})
         started = f"{name[:4]}-{name[4:6]}-{name[6:8]}T00:00:00+00:00"
         write_run(folder, RunFile(started, gates=cases, **about))
         return folder

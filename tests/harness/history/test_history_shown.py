@@ -50,6 +50,14 @@ def test_a_run_of_another_pace_is_not_compared(shown):
     assert "from 2026-01-02 00:00 with another pace" in out
 
 
+def test_the_records_say_the_pace_where_the_command_does_not(shown):
+    said = {"pace": "2x", "sustained": {"asked_minutes": 5.0, "minutes": []}}
+    slow = {"said": said, "slower": 2.0}
+    out = shown([{}, slow, {}])
+    assert [row[7] for row in rows_of(out)] == ["-", "-", "+0.0"]
+    assert out.count("\n2x 5 min ") == 1 and "with another pace" in out
+
+
 def test_a_run_of_other_recordings_is_not_compared(shown):
     out = shown([{}, {"clips": {"a": 62.0, "d": 90.0, "e": 100.0}, "slower": 2.0}])
     assert [row[5:8:2] for row in rows_of(out)] == [["-", "-"], ["-", "-"]]

@@ -289,9 +289,10 @@ def test_a_history_of_before_it_knew_what_was_planned(make_run, path):
         import_run(history, folder)
     connection = sqlite3.connect(path)
     with connection:
-        connection.execute("ALTER TABLE cases DROP COLUMN planned")
+        for column in ("planned", "pace"):
+            connection.execute(f"ALTER TABLE cases DROP COLUMN {column}")
         connection.execute("PRAGMA user_version = 1")
     connection.close()
     with History(path) as history:
         (one,) = points(history, {})
-    assert one.whole and one.planned is None and one.figures["mae_bpm"] > 0
+    assert one.whole and one.planned is None and one.pace == "fast" and one.figures["mae_bpm"] > 0

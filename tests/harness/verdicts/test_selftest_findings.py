@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.verdicts.selftest_findings import Finding, SelfTest, margin_of, too_tight
+from harness.verdicts.selftest_findings import Finding, SelfTest, effect_text, margin_of, too_tight
 from harness.verdicts.thresholds import ChangeRule
 
 
-def kept(**detectable):
+def kept(recordings=12, **detectable):
     gates = {
         name.replace("__", "."): Finding(
             unit="%", margin=5, comparisons=1000, false_alarms=0, undecided=0, detectable=least
@@ -22,7 +22,7 @@ def kept(**detectable):
         threads="1",
         dataset="ubfc",
         variant="int8",
-        recordings=12,
+        recordings=recordings,
         sessions=12,
         baseline=3,
         session_sd_percent=1.2,
@@ -38,6 +38,29 @@ def test_a_margin_below_what_is_detectable_is_named_with_one_that_is_not():
         "set 7.3 or more"
     )
     assert not too_tight(found, ChangeRule(max_slowdown_percent=7.3))
+
+
+def test_of_too_few_recordings_no_margin_is_advised():
+    said = too_tight(kept(recordings=3, slowdown_percent=155_000.0), ChangeRule())
+    assert said == (
+        "max_slowdown_percent 5 is less than can be told there (>1000 % by slowdown_percent): "
+        "too few recordings to tell what to set (3 of at least 4)"
+    )
+    assert "set 7.3 or more" in too_tight(kept(recordings=4, slowdown_percent=7.23), ChangeRule())
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (None, "bpm", "-"),
+        (-0.0, "bpm", "-"),
+        (0.1234, "bpm", "0.123 bpm"),
+        (999.7, "%", "1000 %"),
+        (155_000.0, "%", ">1000 %"),
+    ],
+)
+def test_an_effect_is_a_figure_for_a_person(value, unit, text):
+    assert effect_text(value, unit) == text
 
 
 def test_of_several_stages_the_worst_is_named_and_a_stage_nothing_is_asked_of_is_not():
