@@ -126,7 +126,7 @@ def _explain(call: AgentCall, ended: Mapping[str, Any], timeout_s: float) -> Boa
         return call.failed(reason or said, retryable=lapsed, hint=hint, kind=kind)
     if ended["status"] == NO_ROOM:
         return call.failed(
-            said.removeprefix("replay: "),
+            said.removeprefix("replay: ").partition("; ")[0],  # ours says what to do there
             retryable=False,
             hint=MAKE_ROOM,
             kind="out of disk",
