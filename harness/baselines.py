@@ -17,6 +17,7 @@ from harness.boards.specs import BoardSpec
 from harness.datasets.base import natural_key
 from harness.datasets.registry import SPLIT_MARK
 from harness.model_files import read_model, write_text
+from harness.pace import pace_text
 from harness.replays import CaseRun
 from harness.verdicts.baseline import (
     Baseline,
@@ -48,8 +49,7 @@ AGAIN = "make it again with --update-baseline, or take the committed one back"
 
 def file_of(folder: Path, case: Case, pace: str = FAST) -> Path:
     """Return where a case's baseline at a pace lies, whether or not it is there."""
-    short = pace.replace(", for ", "-").replace(" minutes", "min")
-    name = case.variant if pace == FAST else f"{case.variant}{AT_PACE}{short}"
+    name = case.variant if pace == FAST else f"{case.variant}{AT_PACE}{pace.replace(' ', '-')}"
     return folder / case.board / case.dataset / f"{name}.yaml"
 
 
@@ -221,8 +221,7 @@ def provenance_of(run: CaseRun) -> Provenance:
 
 def pace_of(run: CaseRun) -> str:
     """At what pace the frames of a case came, and for how long; of a mixed one, every pace."""
-    minutes = run.named("sustained", "asked_minutes")
-    return (run.named("pace") or FAST) + (f", for {minutes} minutes" if minutes else "")
+    return pace_text(run.named("pace") or FAST, run.named("sustained", "asked_minutes"))
 
 
 def _too_old(run: CaseRun) -> str:

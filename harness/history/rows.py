@@ -6,11 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from harness.baselines import pace_of
 from harness.case_figures import figures_of, frame_costs, unit_of
-from harness.pace import pace_text
 from harness.replays import CaseRun
 from harness.verdicts.outcome import GateResult
-from rppg_core.pacing import FAST
 
 Row = dict[str, Any]
 
@@ -40,7 +39,7 @@ def case_row(run: CaseRun, complete: bool) -> Row:
         "planned": run.planned,
         "synthetic": run.synthetic,
         "unit": unit_of(run),
-        "pace": pace_text(run.named("pace") or FAST, run.named("sustained", "asked_minutes")),
+        "pace": pace_of(run),
         "labels": ", ".join(sorted({one.convention for one in run.replays})),
         "runtime": runtime,
         **{name: run.named(*path) for name, path in PROVENANCE.items()},

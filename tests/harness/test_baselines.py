@@ -302,9 +302,9 @@ def test_each_pace_has_a_baseline_of_its_own(bench, project):
     done = bench(*paced)
     assert done.ret == OK, "that of another pace is none of its"
     one = load_baseline(project.path / "base", CASE)
-    kept = write_baseline(project.path / "base", one, "realtime, for 30.0 minutes")
-    assert kept.name == "float32@realtime-30.0min.yaml"
-    assert load_baseline(project.path / "base", CASE, "realtime, for 30.0 minutes") == one
+    kept = write_baseline(project.path / "base", one, "realtime 30 min")
+    assert kept.name == "float32@realtime-30-min.yaml"
+    assert load_baseline(project.path / "base", CASE, "realtime 30 min") == one
     assert (project.path / FILE).read_bytes() == before
     assert bench("--resume=run", "-k", "heart_rate").ret == OK
 
