@@ -12,7 +12,7 @@ holds every replay against the first: an A/A comparison, in which each alarm is 
 machine's. `variants` shows where each form of the model spends its instructions, and its memory;
 `published` is the graph as its authors have it, an appearance image for every frame. `memory`
 compares the peak of a long video, a rendered clip over and over at 15 fps, with that of its first
-seconds.
+seconds; huge pages, which a kernel makes of a process's memory after some minutes, are off there.
 All take --variant, --dataset, --recordings, --detector and --model as a campaign does.
 """
 
@@ -60,6 +60,7 @@ TOLERANCE_BPM = 0.5
 clips of 6 s moved heart rates by up to 0.2 bpm. From PNG images, which decode to the same bits,
 they were 2e-7 bpm apart: so it is the decoder alone."""
 
+HUGE_PAGES = "/sys/kernel/mm/transparent_hugepage/enabled"
 LONG_FPS, SHORT_S = 15.0, 10.0
 MOST_BYTES, FLAT = 200e6, 1.05
 """Of the board's 1 GB; and how much more a long video may take than a short one."""
@@ -215,6 +216,8 @@ def memory(asked: Asked, results: Path, minutes: float) -> int:
     clip = next(one.video for one in clips.recordings())
     peaks = []
     with tempfile.TemporaryDirectory() as folder, VirtualBoard() as board:
+        board.connect()
+        board.run_as_root(f"echo never > {HUGE_PAGES}")
         for name, seconds in (("short", SHORT_S), ("long", 60 * minutes)):
             home = Path(folder, name)
             frames = repeated(clip, home, round(seconds * LONG_FPS))
