@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
 import yaml
@@ -26,10 +25,10 @@ from harness.datasets.selection import Selection, parse_conditions, select
 from harness.history.store import HISTORY_FILE
 from harness.model_making import making_of
 from harness.open_boards import OpenBoards
-from harness.pace import AT_ONCE, Pace
+from harness.options import Options
 from harness.realtime import paced_runs, sustained_runs, too_short, unfinished_runs
 from harness.references import judge_memory, judge_reference, judge_repeat
-from harness.replays import COMPARED_WITH, REPEATED, CaseRun, likeness
+from harness.replays import COMPARED_WITH, REPEATED, CaseRun, failures_of_both, likeness
 from harness.reports.progress import CampaignProgress
 from harness.reports.terminal import summary
 from harness.reports.variants import FLOAT
@@ -60,61 +59,6 @@ from rppg_core.tscan_int8 import partner_of
 
 GONE = ("unreachable", "busy", "lease", "out of disk", "edge tpu")
 """What no other case on the same board need meet again."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What was asked for."""
-
-    boards: tuple[str, ...]
-    datasets: tuple[str, ...]
-    variants: tuple[str, ...]
-    model: str
-    detector: str
-    recordings: tuple[str, ...]
-    results: Path
-    boards_file: Path
-    datasets_file: Path
-    thresholds_file: Path
-    timeout_s: float
-    conditions: tuple[str, ...] = ()
-    lease_wait_s: float = 600.0
-    timing_retries: int = 2
-    resume: Path | None = None
-    baselines: Path = Path("benchmarks/baselines")
-    update_baseline: bool = False
-    require_baseline: bool = False
-    root: Path = Path()
-    command: tuple[str, ...] = ()
-    history: Path | None = None
-    pace: Pace = AT_ONCE
-    reference: tuple[Path, ...] = ()
-
-    def usual(self, file: Path) -> bool:
-        """Whether a file is the project's own of its kind."""
-        root = self.root.resolve()
-        return file.resolve() in (root / "boards.yaml", root / "datasets.yaml")
-
-    def check(self) -> None:
-        """Refuse numbers and folders that cannot be used. Raises UserError."""
-        if self.timing_retries < 0:
-            raise UserError(f"--timing-retries {self.timing_retries}: 0 or more")
-        if not self.timeout_s > 0:
-            raise UserError(f"--replay-timeout {self.timeout_s:g}: more than 0 seconds")
-        if not self.lease_wait_s >= 0:
-            raise UserError(f"--lease-wait {self.lease_wait_s:g}: 0 seconds or more")
-        if self.resume is not None:
-            if not self.resume.is_dir():
-                raise UserError(f"{self.resume}: no such folder; name the folder of a run")
-            if run := next(self.resume.glob(f"*/{RUN_FILE}"), None):
-                raise UserError(f"{self.resume}: has runs in it; name one, as {run.parent}")
-        folder = self.resume or self.results
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with TemporaryFile(dir=folder):
-                pass
-        except OSError as bad:
-            raise UserError(f"{folder}: cannot be written to ({bad.strerror or bad})") from None
 
 
 @dataclass
@@ -301,10 +245,7 @@ class Bench:
         """The case with its likeness to float32, replayed for it where it was not, and gates."""
         held = self.verdicts[case]
         whole = self._float_run(case, progress)
-        failures = {
-            **{n: f"{FLOAT}: {why}" for n, why in whole.failures.items()},
-            **held.run.failures,
-        }
+        failures = failures_of_both(held.run, whole)
         likeness_found = likeness(held.run, whole)
         _, model = self._model(models.choose_model(self.options.model)[0], case)
         held.fidelity = replace(likeness_found, making=making_of(model))

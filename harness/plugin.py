@@ -11,11 +11,12 @@ import pytest
 from rich.console import Console
 
 from harness.approving import Approval
-from harness.bench import Bench, Options
+from harness.bench import Bench
 from harness.boards.errors import BoardError
 from harness.by_board import case_id, scheduler
 from harness.case_verdicts import Verdicts
 from harness.leaving import leave_reports
+from harness.options import Options
 from harness.pace import Pace
 from harness.plain_text import printable
 from harness.replays import CaseRun

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from harness.bench import Options
+from harness.options import Options
 
 
 def add_replay_options(parser: argparse.ArgumentParser, variant: str) -> None:

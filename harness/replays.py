@@ -151,6 +151,12 @@ def pairs(variant: CaseRun, whole: CaseRun) -> tuple[Pair, ...]:
     )
 
 
+def failures_of_both(run: CaseRun, whole: CaseRun) -> dict[str, str]:
+    """Why recordings cannot be compared: they failed in the case, or in the float model's run."""
+    of_whole = {name: f"{whole.case.variant}: {why}" for name, why in whole.failures.items()}
+    return {**of_whole, **run.failures}
+
+
 def likeness(run: CaseRun, whole: CaseRun) -> FidelityReport:
     """A case held against the float model's on the same board and dataset."""
     return FidelityReport(pairs(run, whole), run.model_bytes, whole.model_bytes)

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from made_records import make_record, write_records
 
-from harness.bench import Bench, Options
+from harness.bench import Bench
 from harness.leaving import leave_reports
+from harness.options import Options
 
 
 @pytest.mark.board

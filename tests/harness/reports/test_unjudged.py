@@ -8,7 +8,7 @@ from made_records import make_record, write_records
 from harness.cli import main as rppg_bench
 from harness.hops import hops_of
 from harness.references import judge_memory, judge_reference
-from harness.replays import CaseRun, likeness, load_cases
+from harness.replays import CaseRun, failures_of_both, likeness, load_cases
 from harness.reports.markdown import markdown_text
 from harness.reports.page.content import judged_cases
 from harness.reports.plain_words import headline
@@ -20,6 +20,7 @@ from harness.verdicts.gates import (
     SPOILT,
     gate_accuracy,
     gate_ended,
+    gate_quantization,
     gate_spoilt,
     gate_sustained,
 )
@@ -34,6 +35,7 @@ THRESHOLDS = parse_thresholds(
     {
         "accuracy": [{"max_mae_bpm": 5.0}],
         "latency": [{"max_real_time_factor": 1.0, "max_delay_p99_ms": 250.0}],
+        "quantization": [{"max_lost_locks": 0}],
         "memory": [{"max_peak_memory_bytes": 300_000_000, "max_peak_memory_ratio": 1.25}],
     }
 )
@@ -197,7 +199,13 @@ def test_comparing_says_what_was_not_measured_alike(tmp_path, capsys, change, sa
 
 def test_what_float32_lost_is_not_left_out_of_its_likeness(tmp_path):
     whole = stored(tmp_path, made())
-    assert len(likeness(whole, cut(whole, replays=whole.replays[:1])).pairs) == 1
+    lost = {one.recording: "crashed" for one in whole.replays[1:]}
+    left = cut(whole, replays=whole.replays[:1], failures=lost)
+    report, failures = likeness(whole, left), failures_of_both(whole, left)
+    assert len(report.pairs) == 1 and failures == dict.fromkeys(lost, "float32: crashed")
+    gates = gate_quantization(THRESHOLDS, whole.case, report, failures)
+    assert [one.figure for one in gates if one.gate == REPLAYED] == [COUNT - 1]
+    assert gravest(gates) is Outcome.FAIL
 
 
 @pytest.mark.parametrize("command", ["compare", "targets"])
