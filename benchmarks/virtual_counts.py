@@ -4,7 +4,7 @@
     python benchmarks/virtual_counts.py slowdown  [--percent 1.0]
     python benchmarks/virtual_counts.py likeness
     python benchmarks/virtual_counts.py variants  [--variants published,float32,dynamic,int8]
-    python benchmarks/virtual_counts.py memory    [--minutes 10]
+    python benchmarks/virtual_counts.py memory    [--minutes 10] [--huge-pages]
 
 `spread` replays after fresh starts of the board, beside busy processes of the host if asked, and
 holds every replay against the first: an A/A comparison, in which each alarm is a false one.
@@ -12,7 +12,8 @@ holds every replay against the first: an A/A comparison, in which each alarm is 
 machine's. `variants` shows where each form of the model spends its instructions, and its memory;
 `published` is the graph as its authors have it, an appearance image for every frame. `memory`
 compares the peak of a long video, a rendered clip over and over at 15 fps, with that of its first
-seconds; huge pages, which a kernel makes of a process's memory after some minutes, are off there.
+seconds; huge pages, which a kernel makes of a process's memory after some minutes, are off there
+without --huge-pages.
 All take --variant, --dataset, --recordings, --detector and --model as a campaign does.
 """
 
@@ -209,7 +210,7 @@ def variants(asked: Asked, results: Path, names: tuple[str, ...]) -> int:
     return 0
 
 
-def memory(asked: Asked, results: Path, minutes: float) -> int:
+def memory(asked: Asked, results: Path, minutes: float, huge_pages: bool = False) -> int:
     """Return 1 if a long video's peak memory is above the limit, or grows with its length."""
     clips = open_dataset(asked.dataset, asked.datasets_file)
     clips.prepare(CampaignProgress().rendered)
@@ -217,7 +218,8 @@ def memory(asked: Asked, results: Path, minutes: float) -> int:
     peaks = []
     with tempfile.TemporaryDirectory() as folder, VirtualBoard() as board:
         board.connect()
-        board.run_as_root(f"echo never > {HUGE_PAGES}")
+        if not huge_pages:
+            board.run_as_root(f"echo never > {HUGE_PAGES}")
         for name, seconds in (("short", SHORT_S), ("long", 60 * minutes)):
             home = Path(folder, name)
             frames = repeated(clip, home, round(seconds * LONG_FPS))
@@ -281,6 +283,7 @@ def main() -> int:
     parser.add_argument("--hogs", type=int, default=0, help="busy processes beside the board")
     parser.add_argument("--percent", type=float, default=1.0)
     parser.add_argument("--minutes", type=float, default=10.0, help="length of the long video")
+    parser.add_argument("--huge-pages", action="store_true", help="leave the kernel's as they are")
     parser.add_argument("--timeout", type=float, default=7200.0, help="seconds for a recording")
     parser.add_argument("--results", type=Path, default=Path("results/virtual-counts"))
     options = parser.parse_args()
@@ -302,7 +305,7 @@ def main() -> int:
         if options.what == "likeness":
             return likeness(asked, options.results)
         if options.what == "memory":
-            return memory(asked, options.results, options.minutes)
+            return memory(asked, options.results, options.minutes, options.huge_pages)
         return variants(asked, options.results, tuple(options.variants.split(",")))
     except (UserError, BoardError) as bad:
         print(bad, file=sys.stderr)
